@@ -1,0 +1,47 @@
+"""The bus carries deliveries from publishers to the edges that have subscribers for them.
+
+An adapter is one module here (`memory`, `nats`, `redis`). All of them keep these guarantees, and
+`tests/bus` holds each one to them against a real server:
+
+- **At most once.** A message reaches every subscription of its subject once or not at all.
+- **In order** per subject, for the messages of one `Bus` object. Between two publishers only where
+  they share a server.
+- **Confirmed.** `publish` reports success for a message only when the server has it. A disconnect
+  fails what is in flight at once; nothing is buffered for later.
+- **Never silently dead.** An adapter reconnects with backoff and jitter for ever, restores every
+  subscription, and tells `connected` and its status listeners the truth meanwhile.
+
+What may be lost, and is not reported to the publisher:
+
+- what is published while a subscriber is cut off from the server;
+- what NATS holds for a subscriber it disconnects as a slow consumer, or for a route that is lost;
+  what Redis holds at a fail-over;
+- what is published in the moment before a new subscription has spread through a NATS cluster
+  (`flush` proves only that the own server has it).
+"""
+
+from pogo.bus.interface import (
+    Bus,
+    BusError,
+    BusQueueFullError,
+    BusUnavailableError,
+    Handler,
+    Message,
+    MessageTooLargeError,
+    StatusListener,
+    Subscription,
+)
+from pogo.bus.subjects import channel_subject
+
+__all__ = [
+    "Bus",
+    "BusError",
+    "BusQueueFullError",
+    "BusUnavailableError",
+    "Handler",
+    "Message",
+    "MessageTooLargeError",
+    "StatusListener",
+    "Subscription",
+    "channel_subject",
+]

@@ -1,0 +1,1 @@
+"""The contracts between services, generated from the `.proto` files beside this one."""
