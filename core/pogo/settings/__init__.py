@@ -1,0 +1,11 @@
+"""Settings: typed, frozen, merged from the command line, the environment and `pogo.toml`.
+
+Secrets are `SecretStr`: they appear in no repr, no log and no error message.
+"""
+
+from pogo.settings.app import App
+from pogo.settings.errors import SettingsError
+from pogo.settings.load import load_settings, trace_settings
+from pogo.settings.model import Settings
+
+__all__ = ["App", "Settings", "SettingsError", "load_settings", "trace_settings"]

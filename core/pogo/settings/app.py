@@ -1,0 +1,44 @@
+"""One application: what the browsers and the back ends of one product share."""
+
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from pogo.settings.values import Name, Secret, TextList
+
+
+class App(BaseModel):
+    """One `[[apps]]` entry."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+
+    id: Name
+    """What back ends publish to."""
+
+    key: Name = ""
+    """What browsers connect with; public. The id when not given."""
+
+    secret: Secret = Field(repr=False)
+    """What signs channels and publishers; at least 16 random characters are advised."""
+
+    previous_secret: Secret | None = Field(default=None, repr=False)
+    """A second secret that is accepted too, so that `secret` can be rotated without a pause."""
+
+    enabled: bool = True
+    """Whether anyone may connect; if not, clients are closed with 4003."""
+
+    client_events: bool = True
+    """Whether clients may send `client-` events on private and presence channels."""
+
+    allowed_origins: TextList | None = None
+    """Origins that may connect; the server's `allowed_origins` when not given."""
+
+    max_connections: int = Field(default=0, ge=0)
+    """Connections to this app on one edge; 0 leaves only the server's `max_connections`."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _key_defaults_to_id(cls, data: Any) -> Any:
+        if isinstance(data, dict) and data.get("key") is None and "id" in data:
+            return {**data, "key": data["id"]}
+        return data

@@ -1,0 +1,67 @@
+"""Loading: merge the sources, validate, and report everything that is wrong at once."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from types import MappingProxyType
+
+from pydantic import ValidationError
+from pydantic_core import ErrorDetails
+
+from pogo.settings.app import App
+from pogo.settings.errors import SettingsError
+from pogo.settings.model import Settings
+from pogo.settings.sources import KNOWN_NAMES, Sources, unknown
+
+_NO_OVERRIDES: Mapping[str, object] = MappingProxyType({})
+
+
+def load_settings(
+    config: Path | None,
+    environ: Mapping[str, str],
+    overrides: Mapping[str, object] = _NO_OVERRIDES,
+) -> Settings:
+    """Load the settings; what stands in a higher source wins, name by name.
+
+    Args:
+        config: The TOML file; `None` for `pogo.toml` in the working directory, if there is one.
+        environ: The environment variables, the source above the file.
+        overrides: Settings from the command line, the highest source.
+
+    Raises:
+        SettingsError: A source cannot be read, or anything in it is unknown or invalid.
+    """
+    return trace_settings(config, environ, overrides)[0]
+
+
+def trace_settings(
+    config: Path | None,
+    environ: Mapping[str, str],
+    overrides: Mapping[str, object] = _NO_OVERRIDES,
+) -> tuple[Settings, dict[str, str]]:
+    """Load the settings, and say for each name that is not at its default where it was set.
+
+    Raises:
+        SettingsError: As for `load_settings`.
+    """
+    sources = Sources(config, environ, overrides)
+    problems = list(sources.problems)
+    try:
+        settings = Settings.model_validate(sources.values)
+    except ValidationError as error:
+        problems += [
+            f"{sources.name_of(details['loc'])}: {_message(details)}" for details in error.errors()
+        ]
+    if problems:
+        raise SettingsError(problems)
+    return settings, {name: sources.name_of((name,)) for name in sources.values}
+
+
+def _message(details: ErrorDetails) -> str:
+    """Say what is wrong. Never from `details["input"]`, which may be a secret."""
+    if details["type"] == "extra_forbidden":
+        *parents, name = details["loc"]
+        return unknown(str(name), App.model_fields if parents else KNOWN_NAMES)
+    if details["type"] == "missing":
+        return "is required"
+    message = details["msg"].removeprefix("Value error, ").removeprefix("Input ")
+    return message[:1].lower() + message[1:]

@@ -1,0 +1,295 @@
+"""Every setting: its type, its default, its unit, and why.
+
+The groups exist for the reader; `Settings` is flat, because its names are also those of the
+environment variables. Sizes are bytes, spans of time are seconds. Limits hold for one process,
+unless they say otherwise.
+"""
+
+from collections import Counter
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationInfo, field_validator
+
+from pogo.settings.app import App
+from pogo.settings.values import (
+    Addresses,
+    Count,
+    Duration,
+    NatsUrls,
+    NetworkList,
+    Port,
+    Rate,
+    RemotePort,
+    Text,
+    TextList,
+    format_duration,
+)
+
+_NO_SECRET = SecretStr("")
+
+
+class _Group(BaseModel):
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, use_attribute_docstrings=True, validate_default=True
+    )
+
+
+class AppSettings(_Group):
+    """Applications."""
+
+    apps: tuple[App, ...] = ()
+    """The applications served, each an `[[apps]]` table. They are read again on SIGHUP."""
+
+    @field_validator("apps")
+    @classmethod
+    def _distinct(cls, apps: tuple[App, ...]) -> tuple[App, ...]:
+        problems = [
+            f"{count} apps have the {field} {value!r}"
+            for field in ("id", "key")
+            for value, count in Counter(getattr(app, field) for app in apps).items()
+            if count > 1
+        ]
+        if problems:
+            raise ValueError("; ".join(problems))
+        return apps
+
+
+class BusSettings(_Group):
+    """The bus between brokers and edges."""
+
+    bus: Literal["memory", "nats", "redis"] = "memory"
+    """What carries events. `memory` works only within one process (`pogo serve`)."""
+
+    nats_url: NatsUrls = Field(default=("nats://127.0.0.1:4222",), repr=False)
+    """Servers of one NATS cluster, tried in turn; each may hold `user:password@`."""
+
+    redis_host: Text = "127.0.0.1"
+    """The Redis server. Not used with Sentinel."""
+
+    redis_port: RemotePort = 6379
+    """Its port. Not used with Sentinel."""
+
+    redis_user: str = ""
+    """The Redis user (ACL); empty for the default user."""
+
+    redis_password: SecretStr = Field(default=_NO_SECRET, repr=False)
+    """The Redis password; empty for none."""
+
+    redis_db: int = Field(default=0, ge=0)
+    """The Redis database."""
+
+    redis_tls: bool = False
+    """Whether to speak TLS to Redis (and to its sentinels)."""
+
+    redis_sentinels: Addresses = ()
+    """Sentinels as `host:port`; when given, they name the Redis server."""
+
+    redis_sentinel_master: Text = "mymaster"
+    """The name under which the sentinels know the Redis server."""
+
+    redis_sentinel_password: SecretStr = Field(default=_NO_SECRET, repr=False)
+    """The password of the sentinels themselves; empty for none."""
+
+    bus_grace: Duration = 30.0
+    """How long an edge keeps its clients while the bus is away. Then it closes them with 4200,
+    rather than leave them deaf; most restarts of a bus server are over by then."""
+
+
+class ListenSettings(_Group):
+    """Addresses. Port 0 takes any free port, which is printed."""
+
+    host: Text = "127.0.0.1"
+    """Where WebSocket, HTTP and gRPC listen. The default is reachable from this machine only."""
+
+    port: Port = 8080
+    """WebSocket and HTTP."""
+
+    grpc_port: Port = 50_051
+    """gRPC, for back ends that publish."""
+
+    metrics_host: Text = "127.0.0.1"
+    """Where `/metrics` listens: apart from `host`, because metrics are not for the public."""
+
+    metrics_port: Port = 9464
+    """Prometheus metrics; 9464 is the port registered for OpenTelemetry's exporter."""
+
+
+class HandshakeSettings(_Group):
+    """Who may connect."""
+
+    allowed_origins: TextList = ("*",)
+    """Origins that may connect, for apps that name none themselves; `*` is any."""
+
+    trusted_proxies: NetworkList = ()
+    """Networks whose `X-Forwarded-For` is believed; none by default, since anyone can send it."""
+
+    handshake_rate: Rate = 100.0
+    """New connections per second and remote IP; negative is unlimited, as a load test from one
+    address needs."""
+
+    handshake_burst: Count = 50
+    """New connections from one remote IP that may come at once."""
+
+    handshake_timeout: Duration = 10.0
+    """How long a client may take to send its handshake."""
+
+    max_connections: Count = 10_000
+    """Connections to one edge, of all apps together. Each costs some kilobytes and a descriptor:
+    raise `ulimit -n` with it."""
+
+
+class ConnectionSettings(_Group):
+    """What one connection may do."""
+
+    max_message_size: Count = 32_768
+    """Bytes of one message from a client."""
+
+    message_rate: Rate = 50.0
+    """Messages per second from one client; negative is unlimited."""
+
+    message_burst: Count = 100
+    """Messages from one client that may come at once: a page subscribes to all it has at once."""
+
+    client_event_rate: Rate = 10.0
+    """`client-` events per second from one client, Pusher's own limit; negative is unlimited."""
+
+    max_subscriptions: Count = 1000
+    """Channels that one connection may be subscribed to."""
+
+    max_write_buffer: Count = 1_048_576
+    """Bytes that may wait for one client that reads slowly."""
+
+    slow_consumer: Literal["close", "drop"] = "close"
+    """What happens when they are too many: `close` the client with 4100, so that it comes back
+    and knows, or `drop` its messages."""
+
+    ping_period: Duration = 54.0
+    """Silence after which a client is pinged: nine tenths of `pong_wait`."""
+
+    pong_wait: Duration = 60.0
+    """Silence after which a client is closed with 4201. Longer than `ping_period`."""
+
+    write_wait: Duration = 10.0
+    """How long a write to a client may make no progress before the client is dropped."""
+
+    shutdown_timeout: Duration = 10.0
+    """Over how long a stopping edge spreads the closing of its clients, and how long a stopping
+    broker may take to publish what it accepted."""
+
+    @field_validator("pong_wait")
+    @classmethod
+    def _after_the_ping(cls, pong_wait: float, info: ValidationInfo) -> float:
+        ping_period = info.data.get("ping_period")
+        if ping_period is not None and pong_wait <= ping_period:
+            raise ValueError(
+                f"{format_duration(pong_wait)} should be longer than ping_period, "
+                f"{format_duration(ping_period)}"
+            )
+        return pong_wait
+
+
+class ChannelSettings(_Group):
+    """Channels and events. The defaults are Pusher's limits, or what its SDKs let pass."""
+
+    max_channel_length: Count = 200
+    """Characters of a channel's name."""
+
+    max_event_length: Count = 200
+    """Characters of an event's name."""
+
+    max_payload: Count = 262_144
+    """Bytes of one event's data."""
+
+    max_channels: Count = 100
+    """Channels of one BroadcastMulti."""
+
+    max_batch: Count = 1000
+    """Events of one PublishBatch."""
+
+    max_presence_members: Count = 100
+    """Members of one presence channel."""
+
+    max_presence_data: Count = 2048
+    """Bytes of what a presence channel knows of one member."""
+
+
+class BrokerSettings(_Group):
+    """Queues between a broker's callers and the bus."""
+
+    num_workers: Count = 2
+    """Shard workers that publish at a time. Each broker process has its own; more of them help
+    only while the bus is slow to confirm, since one process has one event loop."""
+
+    num_shards: Count = 8
+    """Ordered queues of one broker; a channel always uses the same one."""
+
+    broker_queue_size: Count = 1024
+    """Events queued in one broker, in all shards together. Above: status 8."""
+
+    broker_queue_bytes: Count = 67_108_864
+    """Their bytes. Above: status 8."""
+
+    shard_queue_size: Count = 1024
+    """Events queued in one shard. Above: status 9."""
+
+    shard_queue_bytes: Count = 33_554_432
+    """Their bytes. Above: status 9."""
+
+
+class AuthSettings(_Group):
+    """Authorisation by the application's PHP worker, and webhooks."""
+
+    auth_path: str = Field(default="/pogo/auth", pattern="^/")
+    """The path of the HTTP end point that signs channels. Read by the auth service; edges and
+    brokers make no use of it."""
+
+    auth_script: str = ""
+    """The PHP worker script that the auth service runs; empty for none. It has no meaning
+    without the auth service."""
+
+    max_auth_body: Count = 16_384
+    """Bytes of one request to `auth_path`. Read by the auth service."""
+
+    max_concurrent_auth: Count = 100
+    """Requests that the auth service has open with the PHP worker at a time."""
+
+    webhook_secret: SecretStr = Field(default=_NO_SECRET, repr=False)
+    """What signs webhooks; empty for the app's own secret. Read by brokers."""
+
+
+class LogSettings(_Group):
+    """Logging."""
+
+    log_format: Literal["auto", "json", "console"] = "auto"
+    """`json` writes one object a line; `auto` is `console` on a terminal, and else `json`."""
+
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    """The least severe level that is written."""
+
+
+GROUPS: tuple[type[BaseModel], ...] = (
+    AppSettings,
+    BusSettings,
+    ListenSettings,
+    HandshakeSettings,
+    ConnectionSettings,
+    ChannelSettings,
+    BrokerSettings,
+    AuthSettings,
+    LogSettings,
+)
+"""In the order in which people should meet them."""
+
+
+class Settings(
+    LogSettings,
+    AuthSettings,
+    BrokerSettings,
+    ChannelSettings,
+    ConnectionSettings,
+    HandshakeSettings,
+    ListenSettings,
+    BusSettings,
+    AppSettings,
+):
+    """All settings of all services, as `load_settings` merged them from their sources."""

@@ -1,0 +1,132 @@
+"""The types of setting values, and how each is read from text.
+
+Everything raised here is a `ValueError` whose text may be shown: it never quotes a secret.
+"""
+
+import re
+from ipaddress import IPv4Network, IPv6Network, ip_network
+from typing import Annotated
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, StringConstraints
+
+_UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
+_DURATION = re.compile(r"(?:\d+(?:\.\d+)?(?:ms|s|m|h))+")
+_DURATION_PART = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h)")
+_NATS_SCHEMES = ("nats", "tls", "ws", "wss")
+
+
+def parse_duration(value: object) -> object:
+    """Read `54s`, `1m30s`, `500ms` or `2h` as seconds; anything else is left to the float type.
+
+    Raises:
+        ValueError: Text that is neither a duration nor a number.
+    """
+    if not isinstance(value, str):
+        return value
+    text = value.strip()
+    if _DURATION.fullmatch(text):
+        return sum(float(n) * _UNITS[unit] for n, unit in _DURATION_PART.findall(text))
+    try:
+        return float(text)
+    except ValueError:
+        message = f"{value!r} is no duration; write 54s, 1m30s, 500ms or a number of seconds"
+        raise ValueError(message) from None
+
+
+def format_duration(seconds: float) -> str:
+    """Write seconds the way `parse_duration` reads them: `54s`, `1m30s`, `500ms`."""
+    parts = []
+    milliseconds = round(seconds * 1000)
+    for unit, size in (("h", 3_600_000), ("m", 60_000), ("s", 1000), ("ms", 1)):
+        count, milliseconds = divmod(milliseconds, size)
+        if count:
+            parts.append(f"{count}{unit}")
+    return "".join(parts) or "0s"
+
+
+def _split(value: object) -> object:
+    """Read one string as a comma-separated list; the environment has nothing else."""
+    if not isinstance(value, str):
+        return value
+    return [item.strip() for item in value.split(",") if item.strip()]
+
+
+def _parse_network(value: object) -> IPv4Network | IPv6Network:
+    try:
+        return ip_network(str(value).strip())
+    except ValueError as error:
+        raise ValueError(f"{error}; write a network such as 10.0.0.0/8") from None
+
+
+def _check_nats_url(url: str) -> str:
+    # The URL may hold a password, so no message quotes it.
+    try:
+        parts = urlsplit(url)
+        valid = parts.scheme in _NATS_SCHEMES and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        valid = False
+    if not valid:
+        raise ValueError("should be {nats,tls,ws,wss}://[user:password@]host[:port]")
+    return url
+
+
+def _check_address(address: str) -> str:
+    host, _, port = address.rpartition(":")
+    if not host or not port.isdecimal() or not 1 <= int(port) <= _MAX_PORT:
+        raise ValueError(f"{address!r} is no host:port")
+    return address
+
+
+def _check_secret(secret: SecretStr) -> SecretStr:
+    if not secret.get_secret_value().strip():
+        raise ValueError("must not be empty")
+    return secret
+
+
+_MAX_PORT = 65_535
+
+Duration = Annotated[float, BeforeValidator(parse_duration), Field(gt=0, allow_inf_nan=False)]
+"""A span of time in seconds."""
+
+Rate = Annotated[float, Field(allow_inf_nan=False)]
+"""Events per second; negative means unlimited."""
+
+Count = Annotated[int, Field(ge=1)]
+"""A limit that cannot be switched off."""
+
+Port = Annotated[int, Field(ge=0, le=_MAX_PORT)]
+"""A TCP port to listen on; 0 takes any free one."""
+
+RemotePort = Annotated[int, Field(ge=1, le=_MAX_PORT)]
+"""A TCP port to connect to."""
+
+Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_.-]{1,128}$")]
+"""An app's id or key: it stands in URLs, and before the `:` of a signature."""
+
+Text = Annotated[str, StringConstraints(min_length=1)]
+"""Text that must not be empty."""
+
+Secret = Annotated[SecretStr, AfterValidator(_check_secret)]
+"""A secret that must not be empty."""
+
+TextList = Annotated[tuple[Text, ...], BeforeValidator(_split)]
+"""A list, or one string with commas."""
+
+Network = Annotated[IPv4Network | IPv6Network, BeforeValidator(_parse_network)]
+"""A network in CIDR notation; a bare address is a network of one."""
+
+NetworkList = Annotated[tuple[Network, ...], BeforeValidator(_split)]
+"""A list of networks, or one string with commas."""
+
+NatsUrls = Annotated[
+    tuple[Annotated[str, AfterValidator(_check_nats_url)], ...],
+    BeforeValidator(_split),
+    Field(min_length=1),
+]
+"""One or more servers of a NATS cluster, as a list or one string with commas."""
+
+Addresses = Annotated[
+    tuple[Annotated[str, AfterValidator(_check_address)], ...], BeforeValidator(_split)
+]
+"""A list of `host:port`, or one string with commas."""
