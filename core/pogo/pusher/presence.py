@@ -1,0 +1,133 @@
+"""Who is present on a channel, derived from the registry's entries.
+
+An entry stands for one connection; a user is present while they have one. Every node derives the
+same roster from the same entries:
+
+- the newest revision of a key wins;
+- a user's information is that of their entry with the lowest revision;
+- of more users than the limit allows, those whose lowest revision is lowest are present.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from pogo.pusher.members import Member, parse_member
+
+
+@dataclass(frozen=True, slots=True)
+class Joined:
+    """A user's first connection appeared."""
+
+    member: Member
+
+
+@dataclass(frozen=True, slots=True)
+class Left:
+    """A user's last connection went."""
+
+    user_id: str
+
+
+Transition = Joined | Left
+"""What subscribers are told: each user's alternate, beginning with `Joined`."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Presence:
+    """One entry: one connection of one user."""
+
+    revision: int
+    member: Member
+
+
+class Roster:
+    """The users present on one channel, and what changed since subscribers were last told."""
+
+    __slots__ = ("_entries", "_limit", "_members", "_users")
+
+    def __init__(self, limit: int) -> None:
+        """Begin empty; `limit` is the most users that can be present."""
+        self._limit = limit
+        # What the registry holds, by key; and by user id, then key.
+        self._entries: dict[str, _Presence] = {}
+        self._users: dict[str, dict[str, _Presence]] = {}
+        # What subscribers have been told, by user id.
+        self._members: dict[str, Member] = {}
+
+    @property
+    def members(self) -> dict[str, Member]:
+        """The users present, by id. Not to be changed by the caller."""
+        return self._members
+
+    def reset(self, entries: Iterable[tuple[str, bytes, int]]) -> list[Transition]:
+        """Take a snapshot: all keys with their values and revisions."""
+        self._entries.clear()
+        self._users.clear()
+        for key, value, revision in entries:
+            self._put(key, value, revision)
+        return self._difference({*self._members, *self._users})
+
+    def apply(self, key: str, value: bytes | None, revision: int) -> list[Transition]:
+        """Take one change; `None` removes the key. One older than what is known is ignored."""
+        known = self._entries.get(key)
+        if known is not None and known.revision >= revision:
+            return []
+        touched = {known.member.user_id} if known is not None else set()
+        crowded = len(self._users) > self._limit
+        self._remove(key)
+        if value is not None:
+            touched.add(self._put(key, value, revision))
+        if crowded or len(self._users) > self._limit:
+            # Whoever was kept out may come in now, and the other way round.
+            touched.update(self._users)
+        return self._difference(touched)
+
+    def has(self, key: str) -> bool:
+        """Whether the entry is there."""
+        return key in self._entries
+
+    def _put(self, key: str, value: bytes, revision: int) -> str:
+        member = parse_member(value)
+        presence = _Presence(revision, member)
+        self._entries[key] = presence
+        self._users.setdefault(member.user_id, {})[key] = presence
+        return member.user_id
+
+    def _remove(self, key: str) -> None:
+        presence = self._entries.pop(key, None)
+        if presence is not None:
+            user_id = presence.member.user_id
+            connections = self._users[user_id]
+            del connections[key]
+            if not connections:
+                del self._users[user_id]
+
+    def _difference(self, user_ids: Iterable[str]) -> list[Transition]:
+        """Bring `members` up to date for these users, and tell what that changed."""
+        admitted = self._admitted()
+        left: list[Transition] = []
+        joined: list[Transition] = []
+        for user_id in sorted(user_ids):
+            present = user_id in admitted
+            if present and user_id not in self._members:
+                member = self._first(user_id).member
+                self._members[user_id] = member
+                joined.append(Joined(member))
+            elif present:
+                self._members[user_id] = self._first(user_id).member
+            elif user_id in self._members:
+                del self._members[user_id]
+                left.append(Left(user_id))
+        return left + joined
+
+    def _admitted(self) -> set[str] | dict[str, dict[str, _Presence]]:
+        """Every user, or where there are too many those who came first."""
+        if len(self._users) <= self._limit:
+            return self._users
+        by_age = sorted(self._users, key=lambda user_id: self._first(user_id).revision)
+        return set(by_age[: self._limit])
+
+    def _first(self, user_id: str) -> _Presence:
+        """The entry of a user that speaks for them."""
+        connections = self._users[user_id].values()
+        return min(connections, key=lambda presence: presence.revision)

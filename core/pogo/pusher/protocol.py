@@ -1,0 +1,338 @@
+"""The server's side of the conversation with one client, without any I/O.
+
+Whoever owns a `PusherProtocol` sends what `establish()` returns, passes every text message to
+`receive()`, and then owes what the returned event says:
+
+- `Reply`: send `message`.
+- `SubscriptionRequested`: see to it that the channel's events will arrive, then call `confirm()`
+  and send what it returns, or `refuse()` and report why. No event of the channel is sent before.
+- `SubscriptionCancelled`: send no more of the channel's events.
+- `ClientEventReceived`: pass `message` to the channel's other subscribers.
+- `None`: nothing.
+
+Where `receive()` raises a `ProtocolError`, send `error_messages()`; where it raises a
+`CloseError`, send them too, and close the connection with its code.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+from pogo.pusher import frames
+from pogo.pusher.channels import (
+    MAX_CHANNEL_NAME,
+    MAX_EVENT_NAME,
+    SERVER_TO_USER,
+    ChannelKind,
+    ChannelNameError,
+    channel_kind,
+    check_channel_name,
+)
+from pogo.pusher.commands import (
+    ClientEvent,
+    Command,
+    Ping,
+    Pong,
+    Signin,
+    Subscribe,
+    Unsubscribe,
+    parse_command,
+)
+from pogo.pusher.errors import (
+    ClientEventError,
+    ClientEventRateError,
+    InvalidMessageError,
+    OverCapacityError,
+    PusherError,
+    SigninError,
+    SubscriptionError,
+    SubscriptionLimitError,
+    UnauthorizedSubscriptionError,
+)
+from pogo.pusher.members import Member, User, parse_channel_data, parse_user_data
+from pogo.pusher.rates import RateLimit
+from pogo.pusher.signatures import verify_channel, verify_user
+from pogo.pusher.states import (
+    ConnectionAction,
+    ConnectionState,
+    SubscriptionAction,
+    SubscriptionState,
+    next_connection_state,
+    next_subscription_state,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class AppPolicy:
+    """What the protocol needs to know of an app. Shared by all of its connections."""
+
+    key: str
+    secrets: tuple[bytes, ...] = field(repr=False)
+    client_events: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What one connection may do. Shared by all connections."""
+
+    messages: RateLimit
+    client_events: RateLimit
+    activity_timeout: int = 54
+    max_subscriptions: int = 1000
+    max_channel_length: int = MAX_CHANNEL_NAME
+    max_event_length: int = MAX_EVENT_NAME
+    max_presence_data: int = 2048
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """The client is to get this message."""
+
+    message: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class SubscriptionRequested:
+    """The client may subscribe; `member` is who it is on a presence channel."""
+
+    channel: str
+    kind: ChannelKind
+    member: Member | None
+
+
+@dataclass(frozen=True, slots=True)
+class SubscriptionCancelled:
+    """The client unsubscribed; `kind` tells whether somebody may have left a presence channel."""
+
+    channel: str
+    kind: ChannelKind
+
+
+@dataclass(frozen=True, slots=True)
+class ClientEventReceived:
+    """The client has this message for the other subscribers of the channel."""
+
+    channel: str
+    message: bytes
+
+
+Event = Reply | SubscriptionRequested | SubscriptionCancelled | ClientEventReceived
+"""What a message from the client amounts to."""
+
+
+class PusherProtocol:
+    """One client's conversation. Times are seconds of any one monotonic clock."""
+
+    __slots__ = (
+        "_app",
+        "_events_busy_until",
+        "_limits",
+        "_messages_busy_until",
+        "_subscriptions",
+        "socket_id",
+        "state",
+        "user",
+    )
+
+    def __init__(self, app: AppPolicy, limits: Limits, socket_id: str) -> None:
+        self._app = app
+        self._limits = limits
+        self.socket_id = socket_id
+        self.state = ConnectionState.CONNECTING
+        # Who the connection signed in as.
+        self.user: User | None = None
+        # By channel: the member of this connection once it is active on a presence channel.
+        self._subscriptions: dict[str, _Subscription] = {}
+        self._messages_busy_until = 0.0
+        self._events_busy_until = 0.0
+
+    @property
+    def channels(self) -> Iterable[str]:
+        """The channels that the client is subscribed to, or about to be."""
+        return self._subscriptions.keys()
+
+    def establish(self) -> bytes:
+        """Open the connection; returns `pusher:connection_established`."""
+        self.state = next_connection_state(self.state, ConnectionAction.ESTABLISH)
+        return frames.connection_established(self.socket_id, self._limits.activity_timeout)
+
+    def close(self) -> None:
+        """End the connection: nothing is received any more. Idempotent."""
+        self.state = next_connection_state(self.state, ConnectionAction.CLOSE)
+
+    def receive(self, message: bytes, now: float) -> Event | None:
+        """Take one text message and tell what it amounts to.
+
+        Raises:
+            ProtocolError: The client asked for something it cannot have.
+            CloseError: The connection is to be closed.
+        """
+        if self.state is not ConnectionState.OPEN:
+            return None
+        busy_until = self._limits.messages.take(self._messages_busy_until, now)
+        if busy_until is None:
+            raise OverCapacityError("too many messages: slow down")
+        self._messages_busy_until = busy_until
+        return self._handle(parse_command(message), now)
+
+    def is_pending(self, channel: str) -> bool:
+        """Whether a subscription waits for `confirm()` or `refuse()`."""
+        return self._state(channel) is SubscriptionState.PENDING
+
+    def confirm(self, channel: str, data: str = "{}") -> bytes:
+        """Begin to deliver; returns `pusher_internal:subscription_succeeded`.
+
+        `data` is the roster (`frames.presence_data`) on presence channels.
+        """
+        self._advance(channel, SubscriptionAction.CONFIRM)
+        return frames.subscription_succeeded(channel, data)
+
+    def refuse(self, channel: str) -> None:
+        """Forget a subscription that cannot be had after all."""
+        self._advance(channel, SubscriptionAction.REFUSE)
+
+    def _handle(self, command: Command, now: float) -> Event | None:
+        match command:
+            case Ping():
+                return Reply(frames.PONG)
+            case Pong():
+                return None
+            case Subscribe():
+                return self._subscribe(command)
+            case Unsubscribe():
+                return self._unsubscribe(command)
+            case ClientEvent():
+                return self._client_event(command, now)
+            case Signin():
+                return self._signin(command)
+
+    def _subscribe(self, command: Subscribe) -> SubscriptionRequested:
+        channel = command.channel
+        self._check_subscription_limits(channel)
+        kind = channel_kind(channel)
+        member = self._authorize(command, kind)
+        self._advance(channel, SubscriptionAction.REQUEST)
+        subscription = self._subscriptions[channel]
+        # Whoever asks again stays who they were: the cluster knows this connection's member.
+        subscription.member = subscription.member or member
+        return SubscriptionRequested(channel, kind, subscription.member)
+
+    def _check_subscription_limits(self, channel: str) -> None:
+        try:
+            check_channel_name(channel, self._limits.max_channel_length)
+        except ChannelNameError as error:
+            raise SubscriptionLimitError(channel, str(error)) from None
+        limit = self._limits.max_subscriptions
+        if len(self._subscriptions) >= limit and channel not in self._subscriptions:
+            raise SubscriptionLimitError(channel, f"a connection has at most {limit} subscriptions")
+
+    def _authorize(self, command: Subscribe, kind: ChannelKind) -> Member | None:
+        """Check that the client may subscribe; returns the member of a presence channel."""
+        channel = command.channel
+        if kind is ChannelKind.SERVER_TO_USER:
+            if self.user is None or channel.removeprefix(SERVER_TO_USER) != self.user.id:
+                message = f"{channel} is for the connections of its signed-in user only"
+                raise UnauthorizedSubscriptionError(channel, message)
+            return None
+        if not kind.needs_auth:
+            return None
+        channel_data = command.channel_data if kind.is_presence else None
+        if not verify_channel(
+            command.auth or "",
+            key=self._app.key,
+            secrets=self._app.secrets,
+            socket_id=self.socket_id,
+            channel=channel,
+            channel_data=channel_data,
+        ):
+            raise UnauthorizedSubscriptionError(channel, f"the signature for {channel} is invalid")
+        return self._member(channel, channel_data) if kind.is_presence else None
+
+    def _member(self, channel: str, channel_data: str | None) -> Member:
+        """Tell who the client is on a presence channel: `channel_data`, else its signed-in user."""
+        if channel_data is None:
+            if self.user is None:
+                message = f"{channel} needs channel_data, or a signed-in user"
+                raise UnauthorizedSubscriptionError(channel, message)
+            return self.user.as_member()
+        limit = self._limits.max_presence_data
+        if len(channel_data.encode()) > limit:
+            raise SubscriptionLimitError(channel, f"channel_data has at most {limit} bytes")
+        try:
+            return parse_channel_data(channel_data)
+        except ValueError as error:
+            raise UnauthorizedSubscriptionError(channel, str(error)) from None
+
+    def _unsubscribe(self, command: Unsubscribe) -> SubscriptionCancelled:
+        channel = command.channel
+        if channel not in self._subscriptions:
+            raise InvalidMessageError(f"there is no subscription to {channel[:MAX_CHANNEL_NAME]}")
+        self._advance(channel, SubscriptionAction.CANCEL)
+        return SubscriptionCancelled(channel, channel_kind(channel))
+
+    def _client_event(self, command: ClientEvent, now: float) -> ClientEventReceived:
+        channel = command.channel
+        if not self._app.client_events:
+            raise ClientEventError("client events are switched off for this app")
+        if not channel_kind(channel).allows_client_events:
+            raise ClientEventError(
+                "client events are for private and presence channels that are not encrypted"
+            )
+        if self._state(channel) is not SubscriptionState.ACTIVE:
+            raise ClientEventError("a client event needs a subscription to its channel")
+        limit = self._limits.max_event_length
+        if len(command.event) > limit:
+            raise ClientEventError(f"an event name has at most {limit} characters")
+        busy_until = self._limits.client_events.take(self._events_busy_until, now)
+        if busy_until is None:
+            raise ClientEventRateError("too many client events: slow down")
+        self._events_busy_until = busy_until
+        member = self._subscriptions[channel].member
+        user_id = None if member is None else member.user_id
+        message = frames.encode_client_event(command.event, channel, command.data, user_id)
+        return ClientEventReceived(channel, message)
+
+    def _signin(self, command: Signin) -> Reply:
+        if not verify_user(
+            command.auth,
+            key=self._app.key,
+            secrets=self._app.secrets,
+            socket_id=self.socket_id,
+            user_data=command.user_data,
+        ):
+            raise SigninError("the signature of the sign-in is invalid")
+        try:
+            user = parse_user_data(command.user_data)
+        except ValueError as error:
+            raise SigninError(str(error)) from None
+        if self.user is not None and self.user.id != user.id:
+            raise SigninError("the connection is signed in as another user")
+        self.user = user
+        return Reply(frames.signin_success(command.user_data))
+
+    def _state(self, channel: str) -> SubscriptionState:
+        subscription = self._subscriptions.get(channel)
+        return SubscriptionState.ABSENT if subscription is None else subscription.state
+
+    def _advance(self, channel: str, action: SubscriptionAction) -> None:
+        state = next_subscription_state(self._state(channel), action)
+        if state is SubscriptionState.ABSENT:
+            del self._subscriptions[channel]
+        else:
+            self._subscriptions.setdefault(channel, _Subscription()).state = state
+
+
+class _Subscription:
+    """One subscription of one connection."""
+
+    __slots__ = ("member", "state")
+
+    def __init__(self) -> None:
+        self.state = SubscriptionState.ABSENT
+        self.member: Member | None = None
+
+
+def error_messages(reason: PusherError) -> Sequence[bytes]:
+    """Write what the client is told of an error, in order."""
+    if isinstance(reason, SubscriptionError):
+        return [frames.error(reason), frames.subscription_error(reason)]
+    return [frames.error(reason)]
