@@ -1,8 +1,6 @@
 """One application: what the browsers and the back ends of one product share."""
 
-from typing import Any
-
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field
 
 from pogo.settings.values import Name, Secret, TextList
 
@@ -15,7 +13,7 @@ class App(BaseModel):
     id: Name
     """What back ends publish to."""
 
-    key: Name = ""
+    key: Name = Field(default_factory=lambda given: given["id"])
     """What browsers connect with; public. The id when not given."""
 
     secret: Secret = Field(repr=False)
@@ -35,10 +33,3 @@ class App(BaseModel):
 
     max_connections: int = Field(default=0, ge=0)
     """Connections to this app on one edge; 0 leaves only the server's `max_connections`."""
-
-    @model_validator(mode="before")
-    @classmethod
-    def _key_defaults_to_id(cls, data: Any) -> Any:
-        if isinstance(data, dict) and data.get("key") is None and "id" in data:
-            return {**data, "key": data["id"]}
-        return data

@@ -49,7 +49,10 @@ def trace_settings(
         settings = Settings.model_validate(sources.values)
     except ValidationError as error:
         problems += [
-            f"{sources.name_of(details['loc'])}: {_message(details)}" for details in error.errors()
+            f"{sources.name_of(details['loc'])}: {_message(details)}"
+            for details in error.errors()
+            # A default made from a field that is itself reported.
+            if details["type"] != "default_factory_not_called"
         ]
     if problems:
         raise SettingsError(problems)

@@ -30,19 +30,12 @@ def parse_duration(value: object) -> object:
     try:
         return float(text)
     except ValueError:
-        message = f"{value!r} is no duration; write 54s, 1m30s, 500ms or a number of seconds"
-        raise ValueError(message) from None
+        raise ValueError(f"{value!r} is no duration; write 54s, 1m30s, 500ms or seconds") from None
 
 
 def format_duration(seconds: float) -> str:
-    """Write seconds the way `parse_duration` reads them: `54s`, `1m30s`, `500ms`."""
-    parts = []
-    milliseconds = round(seconds * 1000)
-    for unit, size in (("h", 3_600_000), ("m", 60_000), ("s", 1000), ("ms", 1)):
-        count, milliseconds = divmod(milliseconds, size)
-        if count:
-            parts.append(f"{count}{unit}")
-    return "".join(parts) or "0s"
+    """Write seconds as `parse_duration` reads them: `54s`, `500ms`."""
+    return f"{seconds:g}s" if seconds >= 1 else f"{seconds * 1000:g}ms"
 
 
 def _split(value: object) -> object:
@@ -78,6 +71,13 @@ def _check_address(address: str) -> str:
     return address
 
 
+def _check_rate(rate: float) -> float:
+    # Nobody means a server that serves nobody.
+    if rate == 0:
+        raise ValueError("should not be 0; negative is unlimited")
+    return rate
+
+
 def _check_secret(secret: SecretStr) -> SecretStr:
     if not secret.get_secret_value().strip():
         raise ValueError("must not be empty")
@@ -89,7 +89,7 @@ _MAX_PORT = 65_535
 Duration = Annotated[float, BeforeValidator(parse_duration), Field(gt=0, allow_inf_nan=False)]
 """A span of time in seconds."""
 
-Rate = Annotated[float, Field(allow_inf_nan=False)]
+Rate = Annotated[float, AfterValidator(_check_rate), Field(allow_inf_nan=False)]
 """Events per second; negative means unlimited."""
 
 Count = Annotated[int, Field(ge=1)]
