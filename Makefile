@@ -1,0 +1,89 @@
+# Everything a developer types. `make help` lists it; CI calls the same targets.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+# Stamps of what is installed, so that a second run has nothing to do.
+DONE := .make
+E2E := tests/e2e
+GENERATED := $(DONE)/proto
+
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help run test lint types proto proto-check unit e2e test-chaos test-load wheel clean
+
+help: ## List the targets
+	@sed -n 's/^\([a-z0-9-]*\):.*## /\1|/p' $(MAKEFILE_LIST) | awk -F'|' '{printf "  %-12s %s\n", $$1, $$2}'
+
+run: $(DONE)/run ## Install and start `pogo serve`
+	@$(BIN)/pogo serve
+
+test: lint types proto-check unit e2e ## Install what the tests need; lint, types, all tests but chaos and load
+
+lint: $(DONE)/dev ## Check style and format
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(DONE)/dev ## Check types, strictly
+	$(BIN)/mypy
+
+unit: $(DONE)/dev $(DONE)/servers ## Run the tests of the packages; pogo.pusher must be covered whole
+	PYTHONASYNCIODEBUG=1 $(BIN)/coverage run --include='core/pogo/pusher/*' -m pytest tests/pusher
+	$(BIN)/coverage report --fail-under=100
+	PYTHONASYNCIODEBUG=1 $(BIN)/pytest -m 'not chaos and not load' --ignore=tests/pusher --ignore=$(E2E)
+
+e2e: $(DONE)/dev $(DONE)/servers $(DONE)/browsers ## Run pusher-js, Laravel Echo and Chromium against real servers
+	$(BIN)/pytest -m 'not chaos and not load' $(E2E)
+
+test-chaos: $(DONE)/dev $(DONE)/servers ## Kill servers for minutes and see that no promise breaks
+	$(BIN)/pytest -m chaos
+
+test-load: $(DONE)/dev $(DONE)/servers ## Connect thousands of clients and see that memory stays
+	$(BIN)/pytest -m load
+
+proto: $(DONE)/dev ## Regenerate the code of proto/
+	$(call generate,proto)
+
+proto-check: $(DONE)/dev ## Fail where the generated code is not what its .proto says
+	@rm -rf $(GENERATED) && mkdir -p $(GENERATED)
+	@cd proto && find . -type f -not -name '*_pb2*' -exec cp --parents {} ../$(GENERATED) \;
+	@$(call generate,$(GENERATED))
+	diff -ru --exclude=__pycache__ proto $(GENERATED)
+
+# $(1) is the folder that holds pogo/rpc/v1/*.proto and gets the code beside them.
+generate = cd $(1) && PATH="$(abspath $(BIN)):$$PATH" python -m grpc_tools.protoc -I. \
+  --python_out=. --mypy_out=quiet:. pogo/rpc/v1/auth.proto pogo/rpc/v1/broker.proto pogo/rpc/v1/delivery.proto \
+  && PATH="$(abspath $(BIN)):$$PATH" python -m grpc_tools.protoc -I. \
+  --grpc_python_out=. --mypy_grpc_out=quiet:. pogo/rpc/v1/auth.proto pogo/rpc/v1/broker.proto
+
+wheel: $(DONE)/venv ## Build the wheel into dist/
+	rm -rf dist
+	$(BIN)/pip wheel --quiet --no-deps --wheel-dir dist .
+
+clean: ## Remove all that make and the tests have made
+	rm -rf $(VENV) $(DONE) $(E2E)/node_modules dist .mypy_cache .pytest_cache .ruff_cache .hypothesis .coverage*
+	find . -name __pycache__ -prune -exec rm -rf {} +
+
+$(DONE)/venv:
+	@PYTHON="$(PYTHON)" scripts/need-packages python3-venv ca-certificates
+	$(PYTHON) -m venv $(VENV)
+	@mkdir -p $(DONE) && touch $@
+
+$(DONE)/run: $(DONE)/venv pyproject.toml
+	$(BIN)/pip install --quiet --editable .
+	@touch $@
+
+$(DONE)/dev: $(DONE)/venv pyproject.toml
+	$(BIN)/pip install --quiet --editable '.[dev]'
+	@touch $(DONE)/run $@
+
+$(DONE)/servers: scripts/need-packages
+	@scripts/need-packages redis-server openssl
+	@mkdir -p $(DONE) && touch $@
+
+$(DONE)/browsers: scripts/need-packages $(E2E)/package-lock.json
+	@scripts/need-packages nodejs npm chromium
+	cd $(E2E) && npm ci
+	@touch $@
