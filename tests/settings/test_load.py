@@ -47,6 +47,20 @@ def test_the_higher_source_wins_name_by_name(write: Path) -> None:
     } == origins
 
 
+def test_the_origin_of_each_field_of_an_app_is_known(write: Path) -> None:
+    """One app may come from the file and the environment together; defaults are not named."""
+    write.write_text('app_id = "2"\n[[apps]]\nid = "1"\nsecret = "one"')
+
+    _, origins = trace_settings(None, {"POGO_APP_SECRET": "two"})
+
+    assert {
+        "apps[0].id": "pogo.toml: apps[0].id",
+        "apps[0].secret": "pogo.toml: apps[0].secret",
+        "apps[1].id": "pogo.toml: app_id",
+        "apps[1].secret": "POGO_APP_SECRET",
+    } == origins
+
+
 def test_a_named_file_is_read_instead_of_the_one_in_the_directory(write: Path) -> None:
     """With `--config`, `./pogo.toml` is not read at all."""
     write.write_text("this is not TOML")

@@ -10,7 +10,7 @@ from pydantic_core import ErrorDetails
 from pogo.settings.app import App
 from pogo.settings.errors import SettingsError
 from pogo.settings.model import Settings
-from pogo.settings.sources import KNOWN_NAMES, Sources, unknown
+from pogo.settings.sources import KNOWN_NAMES, Location, Sources, format_path, unknown
 
 _NO_OVERRIDES: Mapping[str, object] = MappingProxyType({})
 
@@ -38,7 +38,9 @@ def trace_settings(
     environ: Mapping[str, str],
     overrides: Mapping[str, object] = _NO_OVERRIDES,
 ) -> tuple[Settings, dict[str, str]]:
-    """Load the settings, and say for each name that is not at its default where it was set.
+    """Load the settings, and say where each was set: `{"apps[0].id": "WS_APP_ID"}`.
+
+    What is at its default is not among them.
 
     Raises:
         SettingsError: As for `load_settings`.
@@ -56,7 +58,12 @@ def trace_settings(
         ]
     if problems:
         raise SettingsError(problems)
-    return settings, {name: sources.name_of((name,)) for name in sources.values}
+    given: list[Location] = [(name,) for name in sources.values if name != "apps"]
+    for index, app in enumerate(settings.apps):
+        given += [
+            ("apps", index, name) for name in App.model_fields if name in app.model_fields_set
+        ]
+    return settings, {format_path(location): sources.name_of(location) for location in given}
 
 
 def _message(details: ErrorDetails) -> str:

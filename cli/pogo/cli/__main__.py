@@ -1,0 +1,5 @@
+"""`python -m pogo.cli` is `pogo`."""
+
+from pogo.cli import main
+
+main()

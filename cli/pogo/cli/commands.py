@@ -1,0 +1,182 @@
+"""What can be typed: commands, their flags and their help.
+
+Each command imports what it needs when it runs, so that `pogo --help` and `pogo version` are quick.
+"""
+
+import sys
+from importlib.metadata import version as distribution_version
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from pogo.cli.errors import CommandError
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode="markdown",
+    # Locals of a traceback may be secrets; a plain one is also what logs can take.
+    pretty_exceptions_enable=False,
+    help="Pogo WebSocket: a realtime server that speaks the Pusher Channels protocol 7.",
+)
+_config_app = typer.Typer(no_args_is_help=True, help="Look at the settings.")
+app.add_typer(_config_app, name="config")
+
+_MAX_PORT = 65_535
+
+Config = Annotated[
+    Path | None,
+    typer.Option(metavar="FILE", help="Settings in TOML; ./pogo.toml if there is one."),
+]
+Host = Annotated[str | None, typer.Option(help="Address to listen on.")]
+Port = Annotated[
+    int | None,
+    typer.Option(min=0, max=_MAX_PORT, help="WebSocket and HTTP port; 0 takes any free one."),
+]
+GrpcPort = Annotated[
+    int | None,
+    typer.Option(min=0, max=_MAX_PORT, help="gRPC port; 0 takes any free one."),
+]
+MetricsPort = Annotated[
+    int | None,
+    typer.Option(min=0, max=_MAX_PORT, help="Port of /metrics; 0 takes any free one."),
+]
+AppId = Annotated[str | None, typer.Option(help="The app, where there are several.")]
+Key = Annotated[str | None, typer.Option(help="The app by its key.")]
+SecretFromEnv = Annotated[
+    str | None,
+    typer.Option(metavar="NAME", help="Environment variable that holds the app's secret."),
+]
+
+_CLEAN_EXIT = "Stop it with Ctrl-C or SIGTERM; a second Ctrl-C ends it at once."
+_RELOAD = "SIGHUP reads the apps again."
+
+
+@app.command(
+    epilog="Example: `pogo serve --port 0` or `pogo serve --config pogo.toml --host 0.0.0.0`"
+)
+def serve(
+    *,
+    config: Config = None,
+    host: Host = None,
+    port: Port = None,
+    grpc_port: GrpcPort = None,
+    metrics_port: MetricsPort = None,
+) -> None:
+    """Run everything in one process, with no other server to install.
+
+    Without configuration it serves an app `pogo-app` with a random secret, and a demo page.
+    """
+    from pogo.cli.services import run_serve
+
+    flags = {"host": host, "port": port, "grpc_port": grpc_port, "metrics_port": metrics_port}
+    run_serve(config, flags)
+
+
+@app.command(epilog="Example: `POGO_BUS=nats pogo edge --host 0.0.0.0`")
+def edge(
+    *,
+    config: Config = None,
+    host: Host = None,
+    port: Port = None,
+    metrics_port: MetricsPort = None,
+) -> None:
+    """Run one edge: it holds WebSockets, and takes events from the bus."""
+    from pogo.cli.services import run_edge
+
+    run_edge(config, {"host": host, "port": port, "metrics_port": metrics_port})
+
+
+@app.command(epilog="Example: `POGO_BUS=nats pogo broker --host 0.0.0.0`")
+def broker(
+    *,
+    config: Config = None,
+    host: Host = None,
+    grpc_port: GrpcPort = None,
+    metrics_port: MetricsPort = None,
+) -> None:
+    """Run one broker: it takes events by gRPC, and puts them on the bus."""
+    from pogo.cli.services import run_broker
+
+    run_broker(config, {"host": host, "grpc_port": grpc_port, "metrics_port": metrics_port})
+
+
+@app.command(epilog="""Example: `pogo publish my-channel hello '{"from":"me"}'`""")
+def publish(
+    channel: Annotated[str, typer.Argument(help="The channel's name.")],
+    event: Annotated[str, typer.Argument(help="The event's name.")],
+    data: Annotated[str, typer.Argument(help="JSON; anything else is sent as a JSON string.")],
+    *,
+    config: Config = None,
+    app_id: AppId = None,
+    key: Key = None,
+    secret_from_env: SecretFromEnv = None,
+    broker: Annotated[
+        str | None, typer.Option(metavar="HOST:PORT", help="The broker's gRPC address.")
+    ] = None,
+    socket_id: Annotated[
+        str | None, typer.Option(help="The connection that must not receive it.")
+    ] = None,
+) -> None:
+    """Publish one event. Prints `ok`, or why not and exits with 1.
+
+    The app is the one in the settings, or that of a `pogo serve` running here.
+    """
+    from pogo.cli.publish import publish as run
+    from pogo.cli.target import find_target
+
+    target = find_target(
+        config=config, broker=broker, app_id=app_id, key=key, secret_from_env=secret_from_env
+    )
+    run(target, channel, event, data, socket_id=socket_id)
+
+
+@app.command(epilog="Example: `pogo listen my-channel presence-room --json`")
+def listen(
+    channels: Annotated[list[str], typer.Argument(metavar="CHANNEL...", help="Names of channels.")],
+    *,
+    config: Config = None,
+    app_id: AppId = None,
+    key: Key = None,
+    secret_from_env: SecretFromEnv = None,
+    url: Annotated[
+        str | None, typer.Option(metavar="URL", help="The server, such as http://127.0.0.1:8080.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
+) -> None:
+    """Print events as they come, until Ctrl-C.
+
+    Private and presence channels are signed with the app's secret. The app is the one in the
+    settings, or that of a `pogo serve` running here.
+    """
+    from pogo.cli.listen import listen as run
+    from pogo.cli.target import find_target
+
+    target = find_target(
+        config=config, url=url, app_id=app_id, key=key, secret_from_env=secret_from_env
+    )
+    run(target, channels, as_json=as_json)
+
+
+@_config_app.command(epilog="Example: `pogo config check --config pogo.toml`")
+def check(*, config: Config = None) -> None:
+    """Show the settings in force and where each was set, or everything that is wrong."""
+    from pogo.cli.check import check as run
+
+    run(config)
+
+
+@app.command()
+def version() -> None:
+    """Print the version."""
+    typer.echo(f"pogo {distribution_version('pogo-websocket')}")
+
+
+def main() -> None:
+    """Run the command that was typed. Exit codes: 0 well, 1 it failed, 2 it was asked wrongly."""
+    try:
+        app()
+    except CommandError as error:
+        typer.echo(f"pogo: {error}", err=True)
+        sys.exit(error.exit_code)
