@@ -123,18 +123,19 @@ class PusherProtocol:
     """One client's conversation. Times are seconds of any one monotonic clock."""
 
     __slots__ = (
-        "_app",
         "_events_busy_until",
         "_limits",
         "_messages_busy_until",
         "_subscriptions",
+        "app",
         "socket_id",
         "state",
         "user",
     )
 
     def __init__(self, app: AppPolicy, limits: Limits, socket_id: str) -> None:
-        self._app = app
+        # May be replaced: what counts is what the app allows now.
+        self.app = app
         self._limits = limits
         self.socket_id = socket_id
         self.state = ConnectionState.CONNECTING
@@ -238,8 +239,8 @@ class PusherProtocol:
         channel_data = command.channel_data if kind.is_presence else None
         if not verify_channel(
             command.auth or "",
-            key=self._app.key,
-            secrets=self._app.secrets,
+            key=self.app.key,
+            secrets=self.app.secrets,
             socket_id=self.socket_id,
             channel=channel,
             channel_data=channel_data,
@@ -271,7 +272,7 @@ class PusherProtocol:
 
     def _client_event(self, command: ClientEvent, now: float) -> ClientEventReceived:
         channel = command.channel
-        if not self._app.client_events:
+        if not self.app.client_events:
             raise ClientEventError("client events are switched off for this app")
         if not channel_kind(channel).allows_client_events:
             raise ClientEventError(
@@ -294,8 +295,8 @@ class PusherProtocol:
     def _signin(self, command: Signin) -> Reply:
         if not verify_user(
             command.auth,
-            key=self._app.key,
-            secrets=self._app.secrets,
+            key=self.app.key,
+            secrets=self.app.secrets,
             socket_id=self.socket_id,
             user_data=command.user_data,
         ):

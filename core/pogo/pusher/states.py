@@ -66,6 +66,7 @@ SUBSCRIPTION_TRANSITIONS = {
     (SubscriptionState.PENDING, SubscriptionAction.REFUSE): SubscriptionState.ABSENT,
     (SubscriptionState.PENDING, SubscriptionAction.CANCEL): SubscriptionState.ABSENT,
     (SubscriptionState.ACTIVE, SubscriptionAction.REQUEST): SubscriptionState.ACTIVE,
+    (SubscriptionState.ACTIVE, SubscriptionAction.CONFIRM): SubscriptionState.ACTIVE,
     (SubscriptionState.ACTIVE, SubscriptionAction.CANCEL): SubscriptionState.ABSENT,
 }
 

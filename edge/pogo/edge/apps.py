@@ -1,0 +1,110 @@
+"""The apps that an edge serves, as its connections need to know them."""
+
+from collections.abc import Iterable
+from secrets import token_hex
+
+from pydantic import SecretStr
+
+from pogo.pusher.errors import (
+    AppDisabledError,
+    CloseError,
+    ConnectionQuotaError,
+    UnauthorizedError,
+    UnknownAppError,
+)
+from pogo.pusher.origins import origin_allowed
+from pogo.pusher.protocol import AppPolicy
+from pogo.settings import App
+
+
+class EdgeApp:
+    """One app: its settings in the protocol's terms, and how many connections it has here."""
+
+    __slots__ = ("_settings", "connections", "id", "origins", "policy")
+
+    def __init__(self, settings: App, default_origins: tuple[str, ...]) -> None:
+        self.connections = 0
+        self.id = settings.id
+        self.update(settings, default_origins)
+
+    def update(self, settings: App, default_origins: tuple[str, ...]) -> None:
+        """Take new settings over."""
+        self._settings = settings
+        self.origins = default_origins
+        if settings.allowed_origins is not None:
+            self.origins = settings.allowed_origins
+        secrets = [settings.secret, settings.previous_secret]
+        self.policy = AppPolicy(
+            key=settings.key,
+            secrets=tuple(secret.get_secret_value().encode() for secret in secrets if secret),
+            client_events=settings.client_events,
+        )
+
+    @property
+    def key(self) -> str:
+        """What browsers connect with."""
+        return self._settings.key
+
+    @property
+    def enabled(self) -> bool:
+        """Whether anyone may be connected."""
+        return self._settings.enabled
+
+    def admit(self, origin: str | None) -> None:
+        """Let one more connection in.
+
+        Raises:
+            AppDisabledError: The app is switched off.
+            UnauthorizedError: The page that connects has a foreign origin.
+            ConnectionQuotaError: The app has as many connections as it may have.
+        """
+        if not self.enabled:
+            raise AppDisabledError(f"the app {self.key} is disabled")
+        if not origin_allowed(origin, self.origins):
+            raise UnauthorizedError(f"the origin {origin} is not allowed")
+        if 0 < self._settings.max_connections <= self.connections:
+            raise ConnectionQuotaError(f"the app {self.key} has too many connections")
+
+
+class Apps:
+    """All apps, by key. They can be replaced while connections are open."""
+
+    def __init__(self, apps: Iterable[App], default_origins: tuple[str, ...]) -> None:
+        self._default_origins = default_origins
+        self._by_key: dict[str, EdgeApp] = {}
+        self._by_id: dict[str, EdgeApp] = {}
+        # Whose connections are those that are refused; its secret is known to nobody.
+        self.nobody = EdgeApp(App(id="-", secret=SecretStr(token_hex())), ())
+        self.replace(apps)
+
+    def replace(self, apps: Iterable[App]) -> None:
+        """Serve these apps from now on; the ones that stay keep their connections."""
+        by_id: dict[str, EdgeApp] = {}
+        for settings in apps:
+            app = self._by_id.get(settings.id)
+            if app is None:
+                app = EdgeApp(settings, self._default_origins)
+            else:
+                app.update(settings, self._default_origins)
+            by_id[app.id] = app
+        self._by_id = by_id
+        self._by_key = {app.key: app for app in by_id.values()}
+
+    def find(self, key: str) -> EdgeApp:
+        """Find the app that a client wants.
+
+        Raises:
+            UnknownAppError: There is none.
+        """
+        app = self._by_key.get(key)
+        if app is None:
+            raise UnknownAppError(f"there is no app with the key {key[:100]}")
+        return app
+
+    def verdict(self, app: EdgeApp) -> CloseError | None:
+        """Tell why the app's connections have to be closed, after apps were replaced."""
+        if self._by_id.get(app.id) is not app:
+            return UnknownAppError(f"the app {app.key} is gone")
+        if not app.enabled:
+            return AppDisabledError(f"the app {app.key} is disabled")
+        return None

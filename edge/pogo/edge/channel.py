@@ -1,0 +1,194 @@
+"""One channel on this edge: who subscribed, and what is yet to be written to them."""
+
+import os
+from typing import Protocol
+
+from pogo.bus import Subscription
+from pogo.edge.connection import Connection
+from pogo.edge.metrics import EdgeMetrics
+from pogo.pusher.channels import ChannelKind
+
+_MAX_ROUND_BYTES = 256 * 1024
+"""The most that one round joins: beyond it, joining saves nothing and fills every socket."""
+
+
+class Scheduler(Protocol):
+    """Whatever lets a channel write in the next turn (see `pogo.edge.fanout`)."""
+
+    def schedule(self, channel: "Channel") -> None:
+        """Have the channel write in the next turn."""
+
+
+class Channel:
+    """Subscribers and pending frames of one channel of one app.
+
+    Frames wait in `_pending` until the next round. A round takes all of them, joins them once, and
+    writes them to the subscribers there were at its beginning, over as many turns as it needs.
+    """
+
+    __slots__ = (
+        "_fanout",
+        "_index",
+        "_metrics",
+        "_pending",
+        "_round",
+        "_skips",
+        "_special",
+        "_subscribers",
+        "_targets",
+        "app_id",
+        "kind",
+        "name",
+        "queued",
+        "ready",
+        "subscription",
+        "waiting",
+    )
+
+    def __init__(
+        self, app_id: str, name: str, kind: ChannelKind, fanout: Scheduler, metrics: EdgeMetrics
+    ) -> None:
+        self.app_id = app_id
+        self.name = name
+        self.kind = kind
+        # The interest on the bus, and whether the bus is known to have it.
+        self.subscription: Subscription | None = None
+        self.ready = False
+        # Connections whose subscription waits for the bus or the registry, in order.
+        self.waiting: dict[Connection, None] = {}
+        self.queued = False
+        self._fanout = fanout
+        self._metrics = metrics
+        self._subscribers: dict[Connection, None] = {}
+        # The subscribers as a tuple; made anew by the first round after a change.
+        self._targets: tuple[Connection, ...] | None = ()
+        self._pending: list[bytes] = []
+        # By connection, the pending frames (by index) that it must not get.
+        self._skips: dict[Connection, set[int]] = {}
+        # The round that is being written: its bytes, the number of messages in them, and those
+        # of its subscribers that get something else; `_index` is how far it has come.
+        self._round: tuple[bytes, int, tuple[Connection, ...]] | None = None
+        self._special: dict[Connection, tuple[bytes, int]] = {}
+        self._index = 0
+
+    @property
+    def idle(self) -> bool:
+        """Whether nobody on this edge has anything to do with the channel."""
+        return not self._subscribers and not self.waiting
+
+    @property
+    def has_more(self) -> bool:
+        """Whether there is something left to write."""
+        return self._round is not None or bool(self._pending)
+
+    def __len__(self) -> int:
+        return len(self._subscribers)
+
+    def __contains__(self, connection: object) -> bool:
+        return connection in self._subscribers
+
+    def add(self, connection: Connection) -> None:
+        """Deliver to a connection whatever is delivered from now on, and nothing that waits."""
+        if connection not in self._subscribers:
+            self._subscribers[connection] = None
+            self._targets = None
+            if self._pending:
+                self._skips[connection] = set(range(len(self._pending)))
+
+    def remove(self, connection: Connection) -> None:
+        """Deliver nothing more to a connection. Idempotent."""
+        if connection in self._subscribers:
+            del self._subscribers[connection]
+            self._targets = None
+            self._skips.pop(connection, None)
+
+    def deliver(self, frame: bytes, exclude: Connection | None = None) -> None:
+        """Have a frame written to all subscribers but one, in the next turn."""
+        if not self._subscribers:
+            return
+        if exclude is not None and exclude in self._subscribers:
+            self._skips.setdefault(exclude, set()).add(len(self._pending))
+        self._pending.append(frame)
+        self._fanout.schedule(self)
+
+    def write(self, budget: int) -> int:
+        """Write to at most `budget` subscribers; returns to how many (1 at least)."""
+        if self._round is None:
+            self._begin_round()
+        assert self._round is not None
+        data, messages, targets = self._round
+        start = self._index
+        stop = min(start + budget, len(targets))
+        _write_all(targets[start:stop] if stop - start < len(targets) else targets, data)
+        self._metrics.messages_out += (stop - start) * messages
+        if stop == len(targets):
+            self._write_special()
+            self._round = None
+        self._index = stop
+        return max(stop - start, 1)
+
+    def _begin_round(self) -> None:
+        pending = self._pending
+        count = _frames_of_a_round(pending)
+        frames = pending[:count]
+        skips = self._skips
+        self._pending = pending[count:]
+        self._skips = {
+            connection: {index - count for index in skipped if index >= count}
+            for connection, skipped in skips.items()
+            if max(skipped) >= count
+        }
+        targets = self._targets
+        if targets is None:
+            targets = self._targets = tuple(self._subscribers)
+        if skips:
+            targets = tuple(target for target in targets if target not in skips)
+            for connection, skipped in skips.items():
+                own = [frame for i, frame in enumerate(frames) if i not in skipped]
+                self._special[connection] = b"".join(own), len(own)
+        data = frames[0] if count == 1 else b"".join(frames)
+        self._round = data, count, targets
+        self._index = 0
+
+    def _write_special(self) -> None:
+        """Write to those who do not get all of the round's messages."""
+        if not self._special:
+            return
+        special, self._special = self._special, {}
+        for connection, (data, messages) in special.items():
+            if data and connection in self._subscribers:
+                connection.send(data)
+                self._metrics.messages_out += messages
+
+
+def _frames_of_a_round(pending: list[bytes]) -> int:
+    """Tell how many of the pending frames fit into one round: one at least."""
+    size = 0
+    for count, frame in enumerate(pending):
+        size += len(frame)
+        if size > _MAX_ROUND_BYTES and count:
+            return count
+    return len(pending)
+
+
+def _write_all(targets: tuple[Connection, ...], data: bytes) -> None:
+    """Write the same bytes to many connections.
+
+    The kernel takes them directly while nothing waits in a connection's transport, which saves
+    the transport's own bookkeeping; `Connection.sent_part` takes over when it does not.
+    """
+    write = os.write
+    size = len(data)
+    for target in targets:
+        if target.paused:
+            target.enqueue(data)
+            continue
+        try:
+            written = write(target.fd, data)
+        except BlockingIOError:
+            written = 0
+        except OSError as error:
+            target.write_failed(error)
+            continue
+        if written != size:
+            target.sent_part(data, written)

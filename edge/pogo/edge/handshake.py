@@ -1,0 +1,196 @@
+"""The first request of a socket: a WebSocket handshake, or something for the pages.
+
+Whoever connects in vain is told why in terms of the Pusher protocol: the handshake is accepted,
+and the connection closed with a code. An HTTP error would reach a browser as 1006 without a
+reason, and pusher-js would try again for ever.
+"""
+
+import asyncio
+import re
+from collections.abc import Callable
+from http import HTTPStatus
+from typing import Protocol
+
+from websockets.http11 import Request
+
+from pogo.edge.remote import HandshakeRate, RemoteAddresses
+from pogo.edge.sweeper import Sweeper
+from pogo.edge.websocket import new_handshake
+from pogo.pusher.handshake import PATH_PREFIX
+
+MAX_HEAD = 16 * 1024
+"""Bytes of a request's head, as node and uvicorn allow; cookies are most of it."""
+
+_UPGRADE = re.compile(rb"\r\nupgrade:[ \t]*websocket[ \t]*\r\n", re.IGNORECASE)
+_REFUSAL = "HTTP/1.1 {}\r\nConnection: close\r\nContent-Length: {}\r\n\r\n{}"
+
+
+class Acceptor(Protocol):
+    """What a handshake asks of the edge."""
+
+    def accept(
+        self, transport: asyncio.Transport, request: Request, response: bytes, early: bytes
+    ) -> None:
+        """Take over a socket whose handshake is valid.
+
+        `response` is yet to be sent; `early` is what the client has sent after its request.
+        """
+
+    def handshake_refused(self, reason: str) -> None:
+        """Count a handshake that got an HTTP error."""
+
+
+class HandshakeContext:
+    """What all handshakes of an edge share."""
+
+    __slots__ = (
+        "acceptor",
+        "addresses",
+        "loop",
+        "new_page_handler",
+        "open",
+        "rate",
+        "sweeper",
+        "timeout",
+    )
+
+    def __init__(
+        self,
+        *,
+        acceptor: Acceptor,
+        addresses: RemoteAddresses,
+        loop: asyncio.AbstractEventLoop,
+        new_page_handler: Callable[[], asyncio.Protocol],
+        rate: HandshakeRate,
+        sweeper: Sweeper,
+        timeout: float,
+    ) -> None:
+        """Make handshakes that take `timeout` seconds at most, and `rate` at most."""
+        self.acceptor = acceptor
+        self.addresses = addresses
+        self.loop = loop
+        self.new_page_handler = new_page_handler
+        # Those that are under way, to be dropped when the edge stops.
+        self.open: set[Handshake] = set()
+        self.rate = rate
+        self.sweeper = sweeper
+        self.timeout = timeout
+
+
+class Handshake(asyncio.Protocol):
+    """A socket until its first request has been read."""
+
+    __slots__ = ("_buffer", "_context", "_deadline", "_transport", "sweep_at")
+
+    _transport: asyncio.Transport
+
+    def __init__(self, context: HandshakeContext) -> None:
+        self._context = context
+        self._buffer = bytearray()
+        self.sweep_at = 0
+        self._deadline = 0.0
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Begin to wait for the request."""
+        assert isinstance(transport, asyncio.Transport)
+        self._transport = transport
+        context = self._context
+        context.open.add(self)
+        self._deadline = context.loop.time() + context.timeout
+        context.sweeper.schedule(self, self._deadline)
+
+    def data_received(self, data: bytes) -> None:
+        """Read the head of the request, then decide whose it is."""
+        self._buffer += data
+        head, separator, early = self._buffer.partition(b"\r\n\r\n")
+        if not separator:
+            if len(self._buffer) > MAX_HEAD:
+                self._refuse("431 Request Header Fields Too Large", "the head is too large\n")
+            return
+        self._leave()
+        head += separator
+        if _is_websocket(bytes(head)):
+            self._upgrade(bytes(head), bytes(early))
+        else:
+            self._hand_over(bytes(self._buffer))
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Forget a client that went away."""
+        del exc
+        self._leave()
+
+    def sweep(self, now: float) -> float | None:
+        """Refuse a client that takes too long."""
+        if now < self._deadline:
+            return self._deadline
+        self._refuse("408 Request Timeout", "the handshake took too long\n")
+        return None
+
+    def abort(self) -> None:
+        """Drop the socket."""
+        self._transport.abort()
+
+    def _upgrade(self, head: bytes, early: bytes) -> None:
+        context = self._context
+        reader = new_handshake()
+        reader.receive_data(head)
+        requests = reader.events_received()
+        if not requests:
+            answer = b"".join(reader.data_to_send())
+            if answer:
+                self._end(answer, answer[9:12].decode())
+            else:
+                self._refuse("400 Bad Request", "this is not a valid HTTP request\n")
+            return
+        request = requests[0]
+        assert isinstance(request, Request)
+        client = context.addresses.client(
+            _peer(self._transport), request.headers.get_all("X-Forwarded-For")
+        )
+        if not context.rate.allows(client, context.loop.time()):
+            response = reader.reject(
+                HTTPStatus.TOO_MANY_REQUESTS, "Too many connections from your address: slow down.\n"
+            )
+            response.headers["Retry-After"] = "1"
+            self._end(response.serialize(), "429")
+            return
+        response = reader.accept(request)
+        if response.status_code != HTTPStatus.SWITCHING_PROTOCOLS:
+            self._end(response.serialize(), str(response.status_code))
+            return
+        context.acceptor.accept(self._transport, request, response.serialize(), early)
+
+    def _refuse(self, status: str, text: str) -> None:
+        """Answer what cannot become a handshake."""
+        self._leave()
+        self._end(_REFUSAL.format(status, len(text), text).encode(), status[:3])
+
+    def _end(self, response: bytes, reason: str) -> None:
+        self._context.acceptor.handshake_refused(reason)
+        self._transport.write(response)
+        self._transport.close()
+
+    def _hand_over(self, received: bytes) -> None:
+        """Let the pages answer, from the first byte on."""
+        handler = self._context.new_page_handler()
+        self._transport.set_protocol(handler)
+        handler.connection_made(self._transport)
+        handler.data_received(received)
+
+    def _leave(self) -> None:
+        self._context.open.discard(self)
+        self._context.sweeper.cancel(self)
+
+
+def _is_websocket(head: bytes) -> bool:
+    """Whether a request is for the WebSocket side: by its path, or by what it asks for."""
+    target = head.split(b" ", 2)[1:2]
+    return _UPGRADE.search(head) is not None or (
+        bool(target) and target[0].startswith(PATH_PREFIX.encode())
+    )
+
+
+def _peer(transport: asyncio.Transport) -> str:
+    """Tell the address of the other end; a Unix socket has none."""
+    peer = transport.get_extra_info("peername")
+    return str(peer[0]) if isinstance(peer, tuple) else "unix"

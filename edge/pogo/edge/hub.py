@@ -1,0 +1,240 @@
+"""The hub: which connections are here, and which channels they subscribed to."""
+
+import asyncio
+from collections.abc import Callable, Iterator
+
+import structlog
+from google.protobuf.message import DecodeError
+
+from pogo.bus import Bus, BusError, BusUnavailableError, Message, channel_subject
+from pogo.edge.channel import Channel
+from pogo.edge.connection import Connection
+from pogo.edge.fanout import Fanout
+from pogo.edge.metrics import EdgeMetrics
+from pogo.edge.presence import ChannelPresence, RegistryWriter
+from pogo.edge.websocket import frame_text
+from pogo.pusher.channels import ChannelKind
+from pogo.pusher.errors import ClientEventError, SubscriptionLimitError
+from pogo.pusher.protocol import (
+    ClientEventReceived,
+    SubscriptionCancelled,
+    SubscriptionRequested,
+)
+from pogo.registry import Registry, RegistryUnavailableError
+from pogo.rpc.v1.delivery_pb2 import Delivery
+
+_log = structlog.get_logger(__name__)
+
+_RETRY_WAIT = 0.1
+"""Seconds before a bus or a registry that did not confirm is asked again."""
+
+
+class Hub:
+    """All connections and channels of an edge. It belongs to one event loop."""
+
+    def __init__(
+        self, *, bus: Bus, registry: Registry, node: str, max_members: int, metrics: EdgeMetrics
+    ) -> None:
+        self._bus = bus
+        self._registry = registry
+        self._node = node
+        self._max_members = max_members
+        self._metrics = metrics
+        self._fanout = Fanout(asyncio.get_running_loop())
+        self._connections: dict[str, Connection] = {}
+        self._channels: dict[tuple[str, str], Channel] = {}
+        self._presence: dict[Channel, ChannelPresence] = {}
+        # Channels whose subscription the bus may not have yet.
+        self._unready: list[Channel] = []
+        self._wake = asyncio.Event()
+        # Connections that say goodbye.
+        self._closing: set[Connection] = set()
+        # Set while there are no sockets.
+        self.empty = asyncio.Event()
+        self.empty.set()
+        self.subscriptions = 0
+        self.writer = RegistryWriter(registry)
+        metrics.gauge("connections_active", "Open WebSocket connections.", lambda: self.sockets)
+        metrics.gauge(
+            "subscriptions_active", "Subscriptions of clients.", lambda: self.subscriptions
+        )
+        metrics.gauge(
+            "channels_active", "Channels with a subscriber here.", lambda: len(self._channels)
+        )
+
+    def __iter__(self) -> Iterator[Connection]:
+        """Go through the connections that are open, as they are now."""
+        return iter(list(self._connections.values()))
+
+    def is_taken(self, socket_id: str) -> bool:
+        """Whether an open connection has this id."""
+        return socket_id in self._connections
+
+    @property
+    def sockets(self) -> int:
+        """The number of connections, including those that are closing."""
+        return len(self._connections) + len(self._closing)
+
+    def opened(self, connection: Connection) -> None:
+        """Count a new connection in."""
+        self.empty.clear()
+        connection.app.connections += 1
+        self._connections[connection.socket_id] = connection
+
+    def leave(self, connection: Connection) -> None:
+        """End all subscriptions of a connection that is closing."""
+        del self._connections[connection.socket_id]
+        self._closing.add(connection)
+        for name in list(connection.protocol.channels):
+            self._drop(connection, self._channels[connection.app.id, name])
+
+    def lost(self, connection: Connection) -> None:
+        """Count a connection out, whose socket is gone."""
+        self._closing.discard(connection)
+        connection.app.connections -= 1
+        if not self.sockets:
+            self.empty.set()
+
+    def abort(self) -> None:
+        """Drop the connections that have not said goodbye."""
+        for connection in [*self._connections.values(), *self._closing]:
+            connection.abort()
+
+    def subscribe(self, connection: Connection, event: SubscriptionRequested) -> None:
+        """Subscribe a connection, and tell it once nothing can be missed any more."""
+        key = connection.app.id, event.channel
+        channel = self._channels.get(key) or self._open(key, event.kind)
+        if connection in channel:
+            self._answer(channel, connection)
+        elif connection not in channel.waiting:
+            self.subscriptions += 1
+            channel.waiting[connection] = None
+            presence = self._presence.get(channel)
+            if presence is not None:
+                assert event.member is not None
+                presence.join(connection, event.member)
+            elif channel.ready:
+                self._admit(channel)
+
+    def unsubscribe(self, connection: Connection, event: SubscriptionCancelled) -> None:
+        """End one subscription."""
+        self._drop(connection, self._channels[connection.app.id, event.channel])
+
+    def client_event(self, connection: Connection, event: ClientEventReceived) -> None:
+        """Publish a client's message to everyone else on the channel.
+
+        Raises:
+            ClientEventError: The bus does not take it.
+        """
+        delivery = Delivery(payload=event.message, except_socket_id=connection.socket_id)
+        subject = channel_subject(connection.app.id, event.channel)
+        try:
+            self._bus.post(Message(subject, delivery.SerializeToString()))
+        except BusError as error:
+            self._metrics.client_events_failed.inc()
+            raise ClientEventError(f"the client event was not sent: {error}") from None
+
+    async def run(self) -> None:
+        """Make channels ready, for ever: one flush for all that were opened in one turn."""
+        while True:
+            await self._wake.wait()
+            self._wake.clear()
+            channels, self._unready = self._unready, []
+            try:
+                await self._bus.flush()
+                for channel in channels:
+                    await self._make_ready(channel)
+            except (BusUnavailableError, RegistryUnavailableError) as error:
+                _log.debug("subscriptions wait", channels=len(channels), reason=str(error))
+                self._unready += [channel for channel in channels if not channel.ready]
+                self._wake.set()
+                await asyncio.sleep(_RETRY_WAIT)
+
+    def _open(self, key: tuple[str, str], kind: ChannelKind) -> Channel:
+        app_id, name = key
+        channel = Channel(app_id, name, kind, self._fanout, self._metrics)
+        subject = channel_subject(app_id, name)
+        channel.subscription = self._bus.subscribe(subject, self._receiver(channel))
+        self._channels[key] = channel
+        if kind.is_presence:
+            self._presence[channel] = ChannelPresence(
+                channel,
+                node=self._node,
+                limit=self._max_members,
+                writer=self.writer,
+                full=lambda connection: self._refuse(connection, channel),
+            )
+        self._unready.append(channel)
+        self._wake.set()
+        return channel
+
+    def _close(self, channel: Channel) -> None:
+        assert channel.subscription is not None
+        self._bus.unsubscribe(channel.subscription)
+        channel.subscription = None
+        presence = self._presence.pop(channel, None)
+        if presence is not None:
+            presence.stop()
+        del self._channels[channel.app_id, channel.name]
+
+    def _receiver(self, channel: Channel) -> Callable[[bytes], None]:
+        """Make the bus handler of a channel."""
+        connections = self._connections
+        parse = Delivery.FromString
+
+        def receive(payload: bytes) -> None:
+            try:
+                delivery = parse(payload)
+            except DecodeError:
+                self._metrics.invalid_deliveries.inc()
+                _log.warning("a message on the bus is no delivery", channel=channel.name)
+                return
+            exclude = connections.get(delivery.except_socket_id)
+            channel.deliver(frame_text(delivery.payload), exclude)
+
+        return receive
+
+    async def _make_ready(self, channel: Channel) -> None:
+        """Admit those who waited for the bus to have a channel's subscription."""
+        if channel.subscription is None:
+            return
+        presence = self._presence.get(channel)
+        if presence is None:
+            channel.ready = True
+            self._admit(channel)
+            return
+        await presence.follow(self._registry)
+        channel.ready = True
+        if channel.subscription is None:
+            # Everyone left while the registry was asked.
+            presence.stop()
+
+    def _admit(self, channel: Channel) -> None:
+        waiting, channel.waiting = channel.waiting, {}
+        for connection in waiting:
+            channel.add(connection)
+            self._answer(channel, connection)
+
+    def _answer(self, channel: Channel, connection: Connection) -> None:
+        presence = self._presence.get(channel)
+        if presence is not None:
+            presence.answer(connection)
+        else:
+            connection.send_message(connection.protocol.confirm(channel.name))
+
+    def _refuse(self, connection: Connection, channel: Channel) -> None:
+        """Tell a connection that its presence channel is full."""
+        connection.protocol.refuse(channel.name)
+        message = f"{channel.name} has {self._max_members} members, which is the limit"
+        connection.report(SubscriptionLimitError(channel.name, message))
+        self._drop(connection, channel)
+
+    def _drop(self, connection: Connection, channel: Channel) -> None:
+        self.subscriptions -= 1
+        channel.waiting.pop(connection, None)
+        channel.remove(connection)
+        presence = self._presence.get(channel)
+        if presence is not None:
+            presence.leave(connection)
+        if channel.idle:
+            self._close(channel)

@@ -1,0 +1,57 @@
+"""What an edge counts. The hot path only adds to plain numbers, which a scrape reads."""
+
+from collections.abc import Callable, Iterable
+
+from prometheus_client import CollectorRegistry, Counter, Gauge
+from prometheus_client.core import CounterMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+_PREFIX = "pogo_websocket_"
+
+
+class EdgeMetrics(Collector):
+    """The edge's metrics, under the names that Pogo's users know."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self._registry = registry
+        # WebSocket messages, both ways: the hot path.
+        self.messages_in = 0
+        self.messages_out = 0
+        # Messages that slow clients did not get, by what was done about it.
+        self.dropped_by_close = 0
+        self.dropped_by_drop = 0
+        registry.register(self)
+        self.handshakes = self._counter("handshakes", "Handshakes, by outcome.", "outcome")
+        self.closed = self._counter(
+            "connections_closed", "Connections that this edge closed, by close code.", "code"
+        )
+        self.errors = self._counter("errors", "pusher:error events sent, by code.", "code")
+        self.client_events_failed = self._counter(
+            "client_events_failed", "Client events that the bus did not take."
+        )
+        self.invalid_deliveries = self._counter(
+            "invalid_deliveries", "Messages on the bus that are no deliveries."
+        )
+
+    def gauge(self, name: str, text: str, read: Callable[[], float]) -> None:
+        """Have a scrape read a number that is there anyway."""
+        Gauge(_PREFIX + name, text, registry=self._registry).set_function(read)
+
+    def collect(self) -> Iterable[Metric]:
+        """Report the plain numbers."""
+        messages = CounterMetricFamily(
+            _PREFIX + "messages", "WebSocket messages, by direction.", labels=["direction"]
+        )
+        messages.add_metric(["in"], self.messages_in)
+        messages.add_metric(["out"], self.messages_out)
+        dropped = CounterMetricFamily(
+            _PREFIX + "client_dropped_messages",
+            "Messages that a slow client did not get, by what was done about the client.",
+            labels=["policy"],
+        )
+        dropped.add_metric(["close"], self.dropped_by_close)
+        dropped.add_metric(["drop"], self.dropped_by_drop)
+        return [messages, dropped]
+
+    def _counter(self, name: str, text: str, *labels: str) -> Counter:
+        return Counter(_PREFIX + name, text, labels, registry=self._registry)

@@ -1,0 +1,54 @@
+"""Everything on the edge's port that is not a WebSocket, answered by aiohttp.
+
+Its answers carry `Connection: close`: a proxy that kept such a connection in its pool could send a
+client's handshake on it, which aiohttp would not know.
+"""
+
+import asyncio
+from collections.abc import Callable
+from typing import cast
+
+from aiohttp import web
+
+from pogo.edge.health import Health
+
+_CLEANUP_TIMEOUT = 1.0
+"""Seconds that requests have to finish when the edge stops."""
+
+
+class Pages:
+    """`/up`, `/pogo/health`, and the pages that somebody else brought."""
+
+    def __init__(self, health: Health, application: web.Application | None) -> None:
+        self._health = health
+        self._application = application or web.Application()
+        self._application.router.add_get("/up", self._up)
+        self._application.router.add_get("/pogo/health", self._up)
+        self._application.on_response_prepare.append(_close_after_answer)
+        self._runner = web.AppRunner(
+            self._application,
+            access_log=None,
+            handle_signals=False,
+            shutdown_timeout=_CLEANUP_TIMEOUT,
+        )
+
+    async def start(self) -> Callable[[], asyncio.Protocol]:
+        """Set the application up; returns what makes the protocol of one connection."""
+        await self._runner.setup()
+        return cast(Callable[[], asyncio.Protocol], self._runner.server)
+
+    async def stop(self) -> None:
+        """Let requests finish, and clean the application up."""
+        await self._runner.cleanup()
+
+    async def _up(self, request: web.Request) -> web.Response:
+        del request
+        reason = self._health.reason
+        if reason:
+            return web.json_response({"status": "unavailable", "reason": reason}, status=503)
+        return web.json_response({"status": "ok"})
+
+
+async def _close_after_answer(request: web.Request, response: web.StreamResponse) -> None:
+    del request
+    response.force_close()

@@ -1,0 +1,288 @@
+"""The edge as a whole: what it listens on, whom it lets in, and how it starts and stops."""
+
+import asyncio
+import secrets
+import socket
+from collections.abc import Awaitable, Callable, Iterable
+
+import structlog
+from aiohttp import web
+from prometheus_client import CollectorRegistry
+from websockets.http11 import Request
+
+from pogo.bus import Bus
+from pogo.edge.apps import Apps, EdgeApp
+from pogo.edge.connection import Connection, ConnectionLimits, Services
+from pogo.edge.handshake import Handshake, HandshakeContext
+from pogo.edge.health import Health
+from pogo.edge.hub import Hub
+from pogo.edge.metrics import EdgeMetrics
+from pogo.edge.pages import Pages
+from pogo.edge.remote import HandshakeRate, RemoteAddresses
+from pogo.edge.sweeper import Sweeper
+from pogo.edge.websocket import FrameReaders
+from pogo.pusher.errors import CloseError, OverCapacityError, ReconnectError
+from pogo.pusher.handshake import make_socket_id, parse_target
+from pogo.pusher.protocol import Limits, PusherProtocol
+from pogo.pusher.rates import RateLimit
+from pogo.registry import Registry
+from pogo.registry.keys import node_key
+from pogo.settings import App, Settings
+
+_log = structlog.get_logger(__name__)
+
+_BACKLOG = 4096
+"""Connections that the kernel accepts ahead of the edge: a reconnect storm comes at once."""
+
+_RESTART_WAIT = 1.0
+"""Seconds before a background task that failed is started again."""
+
+_REGISTRY_WAIT = 2.0
+"""Seconds that a stopping edge waits for the registry to know that it is gone."""
+
+_DRAIN_STEP = 0.05
+"""Seconds between two groups of closes while draining."""
+
+_DRAIN_SHARE = 0.8
+"""The part of the shutdown timeout over which closes are spread; the rest is for goodbyes."""
+
+_DRAIN_RATE = 100.0
+"""Closes a second that need no spreading out: a few clients do not make a storm."""
+
+
+class EdgeServer:
+    """One edge. The bus and the registry are started before it, and closed after it."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        bus: Bus,
+        registry: Registry,
+        metrics: CollectorRegistry,
+        pages: web.Application | None = None,
+    ) -> None:
+        """Serve the apps of the settings; `pages` answer what is no WebSocket."""
+        self._settings = settings
+        self._bus = bus
+        self._registry = registry
+        self._metrics = EdgeMetrics(metrics)
+        self._apps = Apps(settings.apps, settings.allowed_origins)
+        self._health = Health()
+        self._pages = Pages(self._health, pages)
+        self._limits = _protocol_limits(settings)
+        self._node = f"{socket.gethostname()}-{secrets.token_hex(6)}"
+        self._tasks: list[asyncio.Task[None]] = []
+        self._bus_timer: asyncio.TimerHandle | None = None
+        self._bus_away_for_long = False
+        self._closing_all: asyncio.Task[None] | None = None
+        self._metrics.gauge(
+            "edge_bus_connected", "1 while this edge reaches the bus.", lambda: bus.connected
+        )
+
+    @property
+    def port(self) -> int:
+        """The port that it listens on, also where the settings leave it to the system."""
+        return int(self._server.sockets[0].getsockname()[1])
+
+    async def start(self) -> None:
+        """Listen.
+
+        Raises:
+            OSError: The address cannot be listened on.
+        """
+        loop = asyncio.get_running_loop()
+        settings = self._settings
+        self._sweeper = Sweeper(loop)
+        self._hub = Hub(
+            bus=self._bus,
+            registry=self._registry,
+            node=self._node,
+            max_members=settings.max_presence_members,
+            metrics=self._metrics,
+        )
+        self._services = Services(
+            loop=loop,
+            owner=self._hub,
+            readers=FrameReaders(settings.max_message_size),
+            sweeper=self._sweeper,
+            limits=_connection_limits(settings),
+            metrics=self._metrics,
+        )
+        self._context = HandshakeContext(
+            acceptor=self,
+            addresses=RemoteAddresses(settings.trusted_proxies),
+            loop=loop,
+            new_page_handler=await self._pages.start(),
+            rate=HandshakeRate(settings.handshake_rate, settings.handshake_burst),
+            sweeper=self._sweeper,
+            timeout=settings.handshake_timeout,
+        )
+        self._server = await loop.create_server(
+            lambda: Handshake(self._context), settings.host, settings.port, backlog=_BACKLOG
+        )
+        self._sweeper.start()
+        self._tasks = [
+            asyncio.create_task(_keep_running("subscriptions", self._hub.run)),
+            asyncio.create_task(_keep_running("registry writes", self._hub.writer.run)),
+        ]
+        self._bus_changed(self._bus.connected, "not connected yet")
+        self._bus.add_status_listener(self._bus_changed)
+        self._hub.writer.put(node_key(self._node), b"{}")
+        _log.info("edge started", host=settings.host, port=self.port, node=self._node)
+
+    async def stop(self) -> None:
+        """Drain: close all clients with 4200, spread out, and stop. Idempotent."""
+        if self._health.draining:
+            return
+        self._health.draining = True
+        connections = self._hub.sockets
+        _log.info("edge draining", connections=connections)
+        self._server.close()
+        if self._bus_timer is not None:
+            self._bus_timer.cancel()
+        if self._closing_all is not None:
+            self._closing_all.cancel()
+        for handshake in list(self._context.open):
+            handshake.abort()
+        try:
+            async with asyncio.timeout(self._settings.shutdown_timeout):
+                await self._close_all("the server is restarting")
+                await self._hub.empty.wait()
+        except TimeoutError:
+            _log.info("edge drops connections that did not close", connections=self._hub.sockets)
+        self._hub.abort()
+        await self._finish()
+        _log.info("edge stopped", connections=connections)
+
+    def replace_apps(self, apps: Iterable[App]) -> None:
+        """Serve these apps from now on, and close the connections of those that are gone."""
+        self._apps.replace(apps)
+        for connection in self._hub:
+            connection.protocol.app = connection.app.policy
+            error = self._apps.verdict(connection.app)
+            if error is not None:
+                connection.close(error)
+
+    # What a handshake asks
+
+    def accept(
+        self, transport: asyncio.Transport, request: Request, response: bytes, early: bytes
+    ) -> None:
+        """Take over a socket whose handshake is valid, or refuse it in the protocol's terms."""
+        error: CloseError | None = None
+        try:
+            app = self._admit(request)
+        except CloseError as refusal:
+            app, error = self._apps.nobody, refusal
+        protocol = PusherProtocol(app.policy, self._limits, self._new_socket_id())
+        connection = Connection(transport, self._services, app, protocol)
+        self._hub.opened(connection)
+        if error is not None:
+            self._metrics.handshakes.labels(str(error.code)).inc()
+            connection.refuse(response, error)
+            return
+        self._metrics.handshakes.labels("accepted").inc()
+        connection.establish(response)
+        if early:
+            connection.data_received(early)
+
+    def handshake_refused(self, reason: str) -> None:
+        """Count a handshake that got an HTTP error."""
+        self._metrics.handshakes.labels(reason).inc()
+
+    def _admit(self, request: Request) -> EdgeApp:
+        handshake = parse_target(request.path)
+        app = self._apps.find(handshake.key)
+        app.admit(request.headers.get("Origin"))
+        if self._hub.sockets >= self._settings.max_connections:
+            raise OverCapacityError("the server has too many connections")
+        if self._bus_away_for_long:
+            raise OverCapacityError("the server cannot reach the bus")
+        return app
+
+    def _new_socket_id(self) -> str:
+        while True:
+            socket_id = make_socket_id(secrets.randbits(64))
+            if not self._hub.is_taken(socket_id):
+                return socket_id
+
+    # The bus
+
+    def _bus_changed(self, connected: bool, reason: str) -> None:  # noqa: FBT001 - StatusListener
+        """Follow the bus: without it, clients are deaf, and are told so after a while."""
+        self._health.bus_down = "" if connected else reason
+        if self._bus_timer is not None:
+            self._bus_timer.cancel()
+            self._bus_timer = None
+        if connected:
+            self._bus_away_for_long = False
+        elif not self._health.draining:
+            loop = asyncio.get_running_loop()
+            self._bus_timer = loop.call_later(self._settings.bus_grace, self._bus_stays_away)
+
+    def _bus_stays_away(self) -> None:
+        self._bus_away_for_long = True
+        _log.error("edge closes its clients: the bus stays away", connections=self._hub.sockets)
+        self._closing_all = asyncio.create_task(self._close_all("the server lost its bus"))
+
+    # Stopping
+
+    async def _close_all(self, message: str) -> None:
+        """Close all clients with 4200, spread out, so that they do not all come back at once."""
+        connections = list(self._hub)
+        spread = min(self._settings.shutdown_timeout * _DRAIN_SHARE, len(connections) / _DRAIN_RATE)
+        steps = max(1, int(spread / _DRAIN_STEP))
+        for step in range(steps):
+            for connection in connections[step::steps]:
+                connection.close(ReconnectError(message))
+            if step + 1 < steps:
+                await asyncio.sleep(_DRAIN_STEP)
+
+    async def _finish(self) -> None:
+        """Withdraw from the cluster, and end what runs."""
+        self._hub.writer.delete(node_key(self._node))
+        try:
+            async with asyncio.timeout(_REGISTRY_WAIT):
+                await self._hub.writer.drained()
+        except TimeoutError:
+            _log.warning("edge could not withdraw from the registry")
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        self._sweeper.stop()
+        await self._pages.stop()
+
+
+def _protocol_limits(settings: Settings) -> Limits:
+    burst = max(1, int(settings.client_event_rate))
+    return Limits(
+        messages=RateLimit(settings.message_rate, settings.message_burst),
+        client_events=RateLimit(settings.client_event_rate, burst),
+        # At least a second: pusher-js takes 0 for a missing value.
+        activity_timeout=max(1, int(settings.ping_period)),
+        max_subscriptions=settings.max_subscriptions,
+        max_channel_length=settings.max_channel_length,
+        max_event_length=settings.max_event_length,
+        max_presence_data=settings.max_presence_data,
+    )
+
+
+def _connection_limits(settings: Settings) -> ConnectionLimits:
+    return ConnectionLimits(
+        max_write_buffer=settings.max_write_buffer,
+        drop_when_slow=settings.slow_consumer == "drop",
+        ping_period=settings.ping_period,
+        pong_wait=settings.pong_wait,
+        write_wait=settings.write_wait,
+    )
+
+
+async def _keep_running(name: str, run: Callable[[], Awaitable[None]]) -> None:
+    """Run a background task for as long as the edge lives, whatever happens to it."""
+    while True:
+        try:
+            await run()
+        except Exception:  # noqa: BLE001 - the safety net of a task the edge cannot do without
+            _log.exception("edge task failed and starts again", task=name)
+        await asyncio.sleep(_RESTART_WAIT)

@@ -1,0 +1,91 @@
+"""WebSocket frames: written by hand for everyone at once, read by `websockets`' sans-I/O layer.
+
+A server's frames are not masked, so a message is framed once and the same bytes go to every
+subscriber (RFC 6455, section 5.1).
+"""
+
+import logging
+from collections import deque
+from types import GeneratorType
+from typing import cast
+
+from websockets.protocol import OPEN
+from websockets.server import ServerProtocol
+from websockets.streams import StreamReader
+
+PING = b"\x89\x00"
+"""A ping frame without a payload."""
+
+MAX_CLOSE_REASON = 123
+"""Bytes: a control frame carries 125, and the code takes 2 (RFC 6455, section 5.5)."""
+
+_TEXT = 0x81
+_MAX_SHORT = 125
+_MAX_MEDIUM = 0xFFFF
+
+# It would log every connection at info; only its own failures are of interest here.
+_LOGGER = logging.getLogger("pogo.edge.websockets")
+_LOGGER.setLevel(logging.ERROR)
+
+
+def frame_text(message: bytes) -> bytes:
+    """Frame one text message (RFC 6455, section 5.2)."""
+    size = len(message)
+    if size <= _MAX_SHORT:
+        return bytes((_TEXT, size)) + message
+    if size <= _MAX_MEDIUM:
+        return bytes((_TEXT, 126)) + size.to_bytes(2, "big") + message
+    return bytes((_TEXT, 127)) + size.to_bytes(8, "big") + message
+
+
+def close_reason(text: str) -> str:
+    """Shorten a reason to what fits into a close frame."""
+    return text.encode()[:MAX_CLOSE_REASON].decode(errors="ignore")
+
+
+def new_handshake() -> ServerProtocol:
+    """Make the reader of one handshake."""
+    return ServerProtocol(logger=_LOGGER)
+
+
+class FrameReaders:
+    """Readers of frames, lent to connections while they have an incomplete frame.
+
+    A reader costs kilobytes, and between frames it knows nothing of its connection: those that
+    read complete frames, as nearly all do at every time, share one.
+    """
+
+    __slots__ = ("_idle", "_max_size")
+
+    _MAX_IDLE = 64
+
+    def __init__(self, max_message_size: int) -> None:
+        """Make readers that refuse larger messages (in bytes) with the close code 1009."""
+        self._max_size = max_message_size
+        self._idle: deque[ServerProtocol] = deque(maxlen=self._MAX_IDLE)
+
+    def take(self) -> ServerProtocol:
+        """Lend a reader that is at the beginning of a frame."""
+        if self._idle:
+            return self._idle.pop()
+        return ServerProtocol(state=OPEN, max_size=self._max_size, logger=_LOGGER)
+
+    def give_back(self, reader: ServerProtocol) -> bool:
+        """Take a reader back if it is between two messages; otherwise the connection keeps it."""
+        if not _between_messages(reader):
+            return False
+        self._idle.append(reader)
+        return True
+
+
+def _between_messages(reader: ServerProtocol) -> bool:
+    """Whether everything that was fed has been read, up to the end of a message."""
+    waiting = cast(GeneratorType[None, None, None], reader.parser).gi_yieldfrom
+    return (
+        reader.state is OPEN
+        # A fragmented message has begun where this is set.
+        and reader.current_size is None
+        # The parser waits for the first byte of a frame here, and else for the rest of one.
+        and isinstance(waiting, GeneratorType)
+        and waiting.gi_code is StreamReader.at_eof.__code__
+    )
