@@ -8,22 +8,25 @@ from typing import TypeVar
 
 import msgspec
 
+NO_INFO = msgspec.Raw(b"null")
+"""What is known of a user of whom the application says nothing but the id."""
+
 MAX_USER_ID = 128
 """Characters, as Pusher documents for presence channels."""
 
 
-class Member(msgspec.Struct, frozen=True, omit_defaults=True):
+class Member(msgspec.Struct, frozen=True):
     """Someone present on a channel. Ids are strings, also where the application wrote a number."""
 
     user_id: str
-    user_info: msgspec.Raw | None = None
+    user_info: msgspec.Raw = NO_INFO
 
 
 class User(msgspec.Struct, frozen=True):
     """Who a connection signed in as."""
 
     id: str
-    user_info: msgspec.Raw | None = None
+    user_info: msgspec.Raw = NO_INFO
 
     def as_member(self) -> Member:
         """Make the presence member that this user is without `channel_data`."""
@@ -32,7 +35,7 @@ class User(msgspec.Struct, frozen=True):
 
 class _ChannelData(msgspec.Struct):
     user_id: str | int
-    user_info: msgspec.Raw | None = None
+    user_info: msgspec.Raw = NO_INFO
 
 
 _CHANNEL_DATA = msgspec.json.Decoder(_ChannelData)

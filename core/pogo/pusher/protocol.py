@@ -203,8 +203,7 @@ class PusherProtocol:
                 return self._unsubscribe(command)
             case ClientEvent():
                 return self._client_event(command, now)
-            case Signin():
-                return self._signin(command)
+        return self._signin(command)
 
     def _subscribe(self, command: Subscribe) -> SubscriptionRequested:
         channel = command.channel
