@@ -9,7 +9,7 @@ import asyncio
 import re
 from collections.abc import Callable
 from http import HTTPStatus
-from typing import Protocol
+from typing import Protocol, cast
 
 from websockets.http11 import Request
 
@@ -92,8 +92,8 @@ class Handshake(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Begin to wait for the request."""
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
+        # A uvloop transport is one by its methods only.
+        self._transport = cast(asyncio.Transport, transport)
         context = self._context
         context.open.add(self)
         self._deadline = context.loop.time() + context.timeout

@@ -51,4 +51,5 @@ class Pages:
 
 async def _close_after_answer(request: web.Request, response: web.StreamResponse) -> None:
     del request
+    response.headers["Connection"] = "close"
     response.force_close()

@@ -7,7 +7,6 @@ subscriber (RFC 6455, section 5.1).
 import logging
 from collections import deque
 from types import GeneratorType
-from typing import cast
 
 from websockets.protocol import OPEN
 from websockets.server import ServerProtocol
@@ -80,7 +79,9 @@ class FrameReaders:
 
 def _between_messages(reader: ServerProtocol) -> bool:
     """Whether everything that was fed has been read, up to the end of a message."""
-    waiting = cast(GeneratorType[None, None, None], reader.parser).gi_yieldfrom
+    parser = reader.parser
+    assert isinstance(parser, GeneratorType)
+    waiting = parser.gi_yieldfrom
     return (
         reader.state is OPEN
         # A fragmented message has begun where this is set.
