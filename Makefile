@@ -66,10 +66,13 @@ clean: ## Remove all that make and the tests have made
 	rm -rf $(VENV) $(DONE) $(E2E)/node_modules dist .mypy_cache .pytest_cache .ruff_cache .hypothesis .coverage*
 	find . -name __pycache__ -prune -exec rm -rf {} +
 
-$(DONE)/venv:
+$(DONE):
+	@mkdir -p $@
+
+$(DONE)/venv: | $(DONE)
 	@PYTHON="$(PYTHON)" scripts/need-packages python3-venv ca-certificates
 	$(PYTHON) -m venv $(VENV)
-	@mkdir -p $(DONE) && touch $@
+	@touch $@
 
 $(DONE)/run: $(DONE)/venv pyproject.toml
 	$(BIN)/pip install --quiet --editable .
@@ -79,11 +82,11 @@ $(DONE)/dev: $(DONE)/venv pyproject.toml
 	$(BIN)/pip install --quiet --editable '.[dev]'
 	@touch $(DONE)/run $@
 
-$(DONE)/servers: scripts/need-packages
+$(DONE)/servers: scripts/need-packages | $(DONE)
 	@scripts/need-packages redis-server openssl
-	@mkdir -p $(DONE) && touch $@
+	@touch $@
 
-$(DONE)/browsers: scripts/need-packages $(E2E)/package-lock.json
+$(DONE)/browsers: scripts/need-packages $(E2E)/package-lock.json | $(DONE)
 	@scripts/need-packages nodejs npm chromium
 	cd $(E2E) && npm ci
 	@touch $@
