@@ -4,7 +4,6 @@ Each command imports what it needs when it runs, so that `pogo --help` and `pogo
 """
 
 import sys
-from importlib.metadata import version as distribution_version
 from pathlib import Path
 from typing import Annotated
 
@@ -29,28 +28,29 @@ Config = Annotated[
     Path | None,
     typer.Option(metavar="FILE", help="Settings in TOML; ./pogo.toml if there is one."),
 ]
-Host = Annotated[str | None, typer.Option(help="Address to listen on.")]
+Host = Annotated[str | None, typer.Option(metavar="ADDRESS", help="Address to listen on.")]
 Port = Annotated[
     int | None,
-    typer.Option(min=0, max=_MAX_PORT, help="WebSocket and HTTP port; 0 takes any free one."),
+    typer.Option(
+        min=0, max=_MAX_PORT, metavar="PORT", help="WebSocket and HTTP port; 0 takes any free one."
+    ),
 ]
 GrpcPort = Annotated[
     int | None,
-    typer.Option(min=0, max=_MAX_PORT, help="gRPC port; 0 takes any free one."),
+    typer.Option(min=0, max=_MAX_PORT, metavar="PORT", help="gRPC port; 0 takes any free one."),
 ]
 MetricsPort = Annotated[
     int | None,
-    typer.Option(min=0, max=_MAX_PORT, help="Port of /metrics; 0 takes any free one."),
+    typer.Option(
+        min=0, max=_MAX_PORT, metavar="PORT", help="Port of /metrics; 0 takes any free one."
+    ),
 ]
-AppId = Annotated[str | None, typer.Option(help="The app, where there are several.")]
-Key = Annotated[str | None, typer.Option(help="The app by its key.")]
+AppId = Annotated[str | None, typer.Option(metavar="ID", help="The app, where there are several.")]
+Key = Annotated[str | None, typer.Option(metavar="KEY", help="The app by its key.")]
 SecretFromEnv = Annotated[
     str | None,
     typer.Option(metavar="NAME", help="Environment variable that holds the app's secret."),
 ]
-
-_CLEAN_EXIT = "Stop it with Ctrl-C or SIGTERM; a second Ctrl-C ends it at once."
-_RELOAD = "SIGHUP reads the apps again."
 
 
 @app.command(
@@ -67,6 +67,8 @@ def serve(
     """Run everything in one process, with no other server to install.
 
     Without configuration it serves an app `pogo-app` with a random secret, and a demo page.
+
+    Ctrl-C or SIGTERM stops it, a second one ends it at once; SIGHUP reads the apps again.
     """
     from pogo.cli.services import run_serve
 
@@ -82,7 +84,10 @@ def edge(
     port: Port = None,
     metrics_port: MetricsPort = None,
 ) -> None:
-    """Run one edge: it holds WebSockets, and takes events from the bus."""
+    """Run one edge: it holds WebSockets, and takes events from the bus.
+
+    Ctrl-C or SIGTERM stops it, a second one ends it at once; SIGHUP reads the apps again.
+    """
     from pogo.cli.services import run_edge
 
     run_edge(config, {"host": host, "port": port, "metrics_port": metrics_port})
@@ -96,7 +101,10 @@ def broker(
     grpc_port: GrpcPort = None,
     metrics_port: MetricsPort = None,
 ) -> None:
-    """Run one broker: it takes events by gRPC, and puts them on the bus."""
+    """Run one broker: it takes events by gRPC, and puts them on the bus.
+
+    Ctrl-C or SIGTERM stops it, a second one ends it at once; SIGHUP reads the apps again.
+    """
     from pogo.cli.services import run_broker
 
     run_broker(config, {"host": host, "grpc_port": grpc_port, "metrics_port": metrics_port})
@@ -104,9 +112,11 @@ def broker(
 
 @app.command(epilog="""Example: `pogo publish my-channel hello '{"from":"me"}'`""")
 def publish(
-    channel: Annotated[str, typer.Argument(help="The channel's name.")],
-    event: Annotated[str, typer.Argument(help="The event's name.")],
-    data: Annotated[str, typer.Argument(help="JSON; anything else is sent as a JSON string.")],
+    channel: Annotated[str, typer.Argument(metavar="CHANNEL", help="The channel's name.")],
+    event: Annotated[str, typer.Argument(metavar="EVENT", help="The event's name.")],
+    data: Annotated[
+        str, typer.Argument(metavar="DATA", help="JSON; else it is sent as a JSON string.")
+    ],
     *,
     config: Config = None,
     app_id: AppId = None,
@@ -116,7 +126,7 @@ def publish(
         str | None, typer.Option(metavar="HOST:PORT", help="The broker's gRPC address.")
     ] = None,
     socket_id: Annotated[
-        str | None, typer.Option(help="The connection that must not receive it.")
+        str | None, typer.Option(metavar="ID", help="The connection that must not receive it.")
     ] = None,
 ) -> None:
     """Publish one event. Prints `ok`, or why not and exits with 1.
@@ -134,7 +144,7 @@ def publish(
 
 @app.command(epilog="Example: `pogo listen my-channel presence-room --json`")
 def listen(
-    channels: Annotated[list[str], typer.Argument(metavar="CHANNEL...", help="Names of channels.")],
+    channels: Annotated[list[str], typer.Argument(metavar="CHANNEL", help="Names of channels.")],
     *,
     config: Config = None,
     app_id: AppId = None,
@@ -170,6 +180,8 @@ def check(*, config: Config = None) -> None:
 @app.command()
 def version() -> None:
     """Print the version."""
+    from importlib.metadata import version as distribution_version
+
     typer.echo(f"pogo {distribution_version('pogo-websocket')}")
 
 

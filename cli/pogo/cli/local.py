@@ -1,0 +1,95 @@
+"""`pogo serve` as others meet it: its banner, and the run file that holds a random secret."""
+
+import os
+import secrets
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+from pydantic import SecretStr
+
+from pogo.cli.addresses import local_address
+from pogo.cli.banner import command_name, show_banner
+from pogo.client import RunFile, remove_run_file, write_run_file
+from pogo.settings import App, Settings
+from pogo.telemetry import get_logger
+
+APP_ID = "pogo-app"
+
+_log = get_logger()
+
+
+def make_app() -> App:
+    """Make the app of a server without configuration; its secret is new each time."""
+    return App(id=APP_ID, secret=SecretStr(secrets.token_hex(32)))
+
+
+@dataclass(frozen=True, slots=True)
+class Ports:
+    """What the servers of one process listen on."""
+
+    http: int
+    grpc: int
+    metrics: int
+
+
+class LocalServer:
+    """One `pogo serve`; `unconfigured` means that it has the app of `make_app`, and the demo."""
+
+    def __init__(self, settings: Settings, *, unconfigured: bool) -> None:
+        self._settings = settings
+        self._unconfigured = unconfigured
+
+    def announce(self, ports: Ports) -> None:
+        """Say where everything is: on a terminal to people, else to the log."""
+        settings = self._settings
+        url = f"http://{local_address(settings.host, ports.http)}"
+        grpc = local_address(settings.host, ports.grpc)
+        metrics = f"http://{local_address(settings.metrics_host, ports.metrics)}/metrics"
+        run_file = self._write_run_file(url, grpc) if self._unconfigured else None
+        if sys.stdout.isatty() and settings.log_format != "json":
+            show_banner(self._lines(url, grpc, metrics, run_file))
+        else:
+            _log.info(
+                "ready",
+                url=url,
+                grpc=grpc,
+                metrics=metrics,
+                apps=[app.id for app in settings.apps],
+                run_file=None if run_file is None else str(run_file),
+            )
+
+    def farewell(self) -> None:
+        """Take the run file away: publishers should not find a server that stops."""
+        if self._unconfigured:
+            try:
+                remove_run_file()
+            except OSError as error:
+                _log.warning("the run file stays behind", reason=str(error))
+
+    def _write_run_file(self, url: str, grpc: str) -> Path | None:
+        (app,) = self._settings.apps
+        secret = app.secret.get_secret_value()
+        try:
+            return write_run_file(RunFile(os.getpid(), url, grpc, app.id, app.key, secret))
+        except OSError as error:
+            # The server works without it.
+            _log.warning("no run file: publishers must be told the secret", reason=str(error))
+            return None
+
+    def _lines(
+        self, url: str, grpc: str, metrics: str, run_file: Path | None
+    ) -> list[tuple[str, str]]:
+        pogo = command_name()
+        lines = [
+            ("Open", url if self._unconfigured else f"{url}/up"),
+            ("Listen", f"{pogo} listen my-channel"),
+            ("Publish", f"""{pogo} publish my-channel hello '{{"from":"me"}}'"""),
+            ("", ""),
+            ("gRPC", grpc),
+            ("Metrics", metrics),
+            ("Apps", ", ".join(app.id for app in self._settings.apps)),
+        ]
+        if run_file is not None:
+            lines.append(("Secret", f"random, in {run_file}"))
+        return [*lines, ("Stop", "Ctrl-C")]

@@ -1,0 +1,169 @@
+"""`pogo serve`, `pogo edge` and `pogo broker`: which parts each is made of."""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from prometheus_client import CollectorRegistry, GCCollector, ProcessCollector
+
+from pogo.broker.events import Event
+from pogo.broker.server import BrokerServer
+from pogo.broker.status import Outcome
+from pogo.cli.addresses import address
+from pogo.cli.apps import reloader, with_apps
+from pogo.cli.buses import open_bus
+from pogo.cli.configuration import cautions, load
+from pogo.cli.demo import Publish, demo_pages
+from pogo.cli.errors import UsageError
+from pogo.cli.local import LocalServer, Ports, make_app
+from pogo.cli.runner import Node, Part, run_node
+from pogo.edge.server import EdgeServer
+from pogo.registry.memory import MemoryRegistry
+from pogo.settings import Settings
+from pogo.telemetry import MetricsServer, configure_logging, get_logger
+
+Flags = Mapping[str, int | str | None]
+"""Settings from the command line; `None` for a flag that was not given."""
+
+_log = get_logger()
+
+
+def run_serve(config: Path | None, flags: Flags) -> None:
+    """Run an edge and a broker in one process, until a signal stops them.
+
+    Raises:
+        CommandError: The settings cannot be used, or something could not start.
+    """
+    settings = load(config, flags)
+    unconfigured = not settings.apps
+    if unconfigured:
+        settings = settings.model_copy(update={"apps": (make_app(),)})
+    _begin(settings)
+    run_node(lambda: _serve(settings, lambda: load(config, flags), unconfigured=unconfigured))
+
+
+def run_edge(config: Path | None, flags: Flags) -> None:
+    """Run an edge, until a signal stops it.
+
+    Raises:
+        CommandError: The settings cannot be used, or something could not start.
+    """
+    settings = _load_for("edge", config, flags)
+    run_node(lambda: _edge(settings, lambda: load(config, flags)))
+
+
+def run_broker(config: Path | None, flags: Flags) -> None:
+    """Run a broker, until a signal stops it.
+
+    Raises:
+        CommandError: The settings cannot be used, or something could not start.
+    """
+    settings = _load_for("broker", config, flags)
+    run_node(lambda: _broker(settings, lambda: load(config, flags)))
+
+
+def _serve(settings: Settings, read: Callable[[], Settings], *, unconfigured: bool) -> Node:
+    metrics = _metrics()
+    bus, registry = open_bus(settings), MemoryRegistry()
+    # This registry knows the edges of this process: all there are on a bus in memory only.
+    edges = registry if settings.bus == "memory" else None
+    broker = BrokerServer(settings, bus=bus, registry=edges, metrics=metrics)
+    pages = demo_pages(settings.apps[0], _publish_by(broker, settings)) if unconfigured else None
+    edge = EdgeServer(settings, bus=bus, registry=registry, metrics=metrics, pages=pages)
+    page = MetricsServer(metrics, settings.metrics_host, settings.metrics_port)
+    local = LocalServer(settings, unconfigured=unconfigured)
+    return Node(
+        parts=[
+            Part(bus.start, bus.close),
+            Part(registry.start, registry.close),
+            _edge_part(edge, settings),
+            _broker_part(broker, settings),
+            _page_part(page, settings),
+        ],
+        announce=lambda: local.announce(Ports(edge.port, broker.grpc_port, page.port)),
+        farewell=local.farewell,
+        reload=reloader(settings, read, [edge.replace_apps, broker.replace_apps]),
+    )
+
+
+def _edge(settings: Settings, read: Callable[[], Settings]) -> Node:
+    metrics = _metrics()
+    bus, registry = open_bus(settings), MemoryRegistry()
+    edge = EdgeServer(settings, bus=bus, registry=registry, metrics=metrics)
+    page = MetricsServer(metrics, settings.metrics_host, settings.metrics_port)
+    return Node(
+        parts=[
+            Part(bus.start, bus.close),
+            Part(registry.start, registry.close),
+            _edge_part(edge, settings),
+            _page_part(page, settings),
+        ],
+        announce=lambda: _log.info("ready", port=edge.port, metrics_port=page.port),
+        reload=reloader(settings, read, [edge.replace_apps]),
+    )
+
+
+def _broker(settings: Settings, read: Callable[[], Settings]) -> Node:
+    metrics = _metrics()
+    bus = open_bus(settings)
+    broker = BrokerServer(settings, bus=bus, registry=None, metrics=metrics)
+    page = MetricsServer(metrics, settings.metrics_host, settings.metrics_port)
+    return Node(
+        parts=[
+            Part(bus.start, bus.close),
+            _broker_part(broker, settings),
+            _page_part(page, settings),
+        ],
+        announce=lambda: _log.info("ready", grpc_port=broker.grpc_port, metrics_port=page.port),
+        reload=reloader(settings, read, [broker.replace_apps]),
+    )
+
+
+def _publish_by(broker: BrokerServer, settings: Settings) -> Publish:
+    (app,) = settings.apps
+
+    async def publish(channel: str, name: str, data: str) -> Outcome:
+        event = Event(app.id, [channel], name, data)
+        (outcome,) = await broker.publisher.publish([event], json_data=True)
+        return outcome
+
+    return publish
+
+
+def _edge_part(edge: EdgeServer, settings: Settings) -> Part:
+    return Part(edge.start, edge.stop, address(settings.host, settings.port), "--port")
+
+
+def _broker_part(broker: BrokerServer, settings: Settings) -> Part:
+    where = address(settings.host, settings.grpc_port)
+    return Part(broker.start, broker.stop, where, "--grpc-port")
+
+
+def _page_part(page: MetricsServer, settings: Settings) -> Part:
+    where = address(settings.metrics_host, settings.metrics_port)
+    return Part(page.start, page.stop, where, "--metrics-port")
+
+
+def _metrics() -> CollectorRegistry:
+    registry = CollectorRegistry()
+    ProcessCollector(registry=registry)
+    GCCollector(registry=registry)
+    return registry
+
+
+def _load_for(service: str, config: Path | None, flags: Flags) -> Settings:
+    """Load the settings of a service that runs apart from the others."""
+    settings = load(config, flags)
+    if settings.bus == "memory":
+        raise UsageError(
+            f"`pogo {service}` meets the other services on a bus, and bus = 'memory' ends with "
+            "the process. Set bus to 'nats' or 'redis', or run `pogo serve`, which is everything "
+            "in one process."
+        )
+    _begin(with_apps(settings))
+    return settings
+
+
+def _begin(settings: Settings) -> None:
+    configure_logging(settings.log_format, settings.log_level)
+    for caution in cautions(settings):
+        _log.warning(caution)

@@ -1,0 +1,121 @@
+"""The `pogo` command as a process of its own, in an environment of its own."""
+
+import asyncio
+import json
+import os
+import signal
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+# Generous: it bounds a test that hangs, on a machine that is busy.
+TIMEOUT = 20.0
+
+
+class Pogo:
+    """One run of `pogo ARGS` with `directory` as its working directory and home.
+
+    Standard output and standard error are read as they come, line by line.
+    """
+
+    def __init__(
+        self, directory: Path, *args: str, env: Mapping[str, str] | None = None, stdin: int = -3
+    ) -> None:
+        self._directory = directory
+        self._args = args
+        self._stdin = stdin
+        # Nothing of the developer's own settings or run file may leak in.
+        self._env = {
+            "PATH": os.environ["PATH"],
+            "PYTHONPATH": os.pathsep.join(path for path in sys.path if path),
+            "HOME": str(directory),
+            "XDG_RUNTIME_DIR": str(directory),
+            **(env or {}),
+        }
+        self.out: list[str] = []
+        self.err: list[str] = []
+        self._news = asyncio.Condition()
+
+    async def __aenter__(self) -> Self:
+        self.process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "pogo.cli", *self._args),
+            cwd=self._directory,
+            env=self._env,
+            stdin=self._stdin,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+        )
+        assert self.process.stdout is not None
+        assert self.process.stderr is not None
+        self._readers = asyncio.gather(
+            self._read(self.process.stdout, self.out), self._read(self.process.stderr, self.err)
+        )
+        return self
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if self.process.returncode is None:
+            self.process.kill()
+        await self.process.wait()
+        await self._readers
+
+    async def exit_code(self) -> int:
+        """Wait until it ends by itself."""
+        async with asyncio.timeout(TIMEOUT):
+            await self._readers
+            return await self.process.wait()
+
+    async def stop(self, number: signal.Signals = signal.SIGTERM) -> int:
+        """Ask it to stop, and return its exit code."""
+        self.process.send_signal(number)
+        return await self.exit_code()
+
+    async def logged(self, event: str) -> dict[str, Any]:
+        """Wait for the first JSON log line with this event."""
+
+        def find() -> dict[str, Any] | None:
+            lines = [json.loads(line) for line in self.err if line.startswith("{")]
+            return next((line for line in lines if line["event"] == event), None)
+
+        await self._until(lambda: find() is not None)
+        found = find()
+        assert found is not None
+        return found
+
+    async def printed(self, count: int) -> list[str]:
+        """Wait for so many lines on standard output."""
+        await self._until(lambda: len(self.out) >= count)
+        return self.out
+
+    async def told(self, text: str) -> None:
+        """Wait for a text on standard error."""
+        await self._until(lambda: any(text in line for line in self.err))
+
+    async def _until(self, condition: Any) -> None:
+        try:
+            async with asyncio.timeout(TIMEOUT), self._news:
+                await self._news.wait_for(lambda: condition() or self._readers.done())
+        except TimeoutError:
+            raise AssertionError("\n".join(["it never came", *self.out, *self.err])) from None
+        assert condition(), "\n".join(["it ended before", *self.out, *self.err])
+
+    async def _read(self, stream: asyncio.StreamReader, lines: list[str]) -> None:
+        async for line in stream:
+            lines.append(line.decode().rstrip("\n"))
+            async with self._news:
+                self._news.notify_all()
+
+
+async def run_pogo(
+    directory: Path, *args: str, env: Mapping[str, str] | None = None
+) -> tuple[int, str, str]:
+    """Run a command that ends by itself; returns its exit code and what it wrote."""
+    async with Pogo(directory, *args, env=env) as pogo:
+        code = await pogo.exit_code()
+    return code, "\n".join(pogo.out), "\n".join(pogo.err)

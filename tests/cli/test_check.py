@@ -1,0 +1,58 @@
+from pathlib import Path
+
+from tests.cli.process import run_pogo
+
+
+async def test_good_settings_are_shown_with_their_sources(tmp_path: Path) -> None:
+    """Exit code 0; each value with what set it, and no secret."""
+    (tmp_path / "pogo.toml").write_text(
+        'bus = "nats"\nnats_url = "nats://user:hunter2@nats:4222"\n'
+        '[[apps]]\nid = "shop"\nsecret = "hunter2-hunter2-hunter2"\n'
+    )
+
+    code, out, err = await run_pogo(
+        tmp_path, "config", "check", env={"POGO_PORT": "0", "POGO_REDIS_PASSWORD": "hunter2"}
+    )
+
+    rows = [line.split() for line in out.splitlines()]
+    assert 0 == code
+    assert ["bus", "nats", "pogo.toml"] in rows
+    assert ["nats_url", "nats://********@nats:4222", "pogo.toml"] in rows
+    assert ["port", "0", "POGO_PORT"] in rows
+    assert ["redis_password", "********", "POGO_REDIS_PASSWORD"] in rows
+    assert ["apps[0].id", "shop", "pogo.toml"] in rows
+    assert ["apps[0].key", "shop", "default"] in rows
+    assert ["apps[0].secret", "********", "pogo.toml"] in rows
+    assert ["redis_tls", "false", "default"] in rows
+    assert "hunter2" not in out + err
+    assert err.startswith("warning: presence is per node")
+
+
+async def test_everything_wrong_is_reported_at_once(tmp_path: Path) -> None:
+    """Exit code 2; one line a problem, and no secret."""
+    config = tmp_path / "other.toml"
+    config.write_text('prot = 1\n[[apps]]\nid = "shop"\nsecret = ["hunter2"]\n')
+
+    code, out, err = await run_pogo(
+        tmp_path, "config", "check", "--config", "other.toml", env={"POGO_PING_PERIOD": "soon"}
+    )
+
+    assert (2, "") == (code, out)
+    title, *problems = err.splitlines()
+    assert "pogo: 3 problems in the settings:" == title
+    assert [
+        "  POGO_PING_PERIOD: 'soon' is no duration; write 54s, 1m30s, 500ms or seconds",
+        "  other.toml: apps[0].secret: should be a valid string",
+        "  other.toml: prot: unknown setting; the nearest known one is port",
+    ] == sorted(problems)
+
+
+async def test_a_short_secret_is_worth_a_warning(tmp_path: Path) -> None:
+    """It works, but it can be guessed; it is not quoted."""
+    code, _, err = await run_pogo(
+        tmp_path, "config", "check", env={"WS_APP_ID": "1", "WS_APP_SECRET": "hunter2"}
+    )
+
+    assert 0 == code
+    assert "warning: the secret of app '1' has fewer than 16 characters" in err
+    assert "hunter2" not in err
