@@ -1,5 +1,14 @@
-"""Publishing to Pogo from Python."""
+"""Publishing to Pogo from Python.
 
+from pogo.client import Client
+
+client = Client()
+client.publish("news", "headline", {"title": "Hello"})
+"""
+
+from pogo.client.aio import AsyncClient
+from pogo.client.errors import ConfigurationError, Outcome, PublishError, StatusCode
+from pogo.client.requests import Event
 from pogo.client.runfile import (
     RunFile,
     read_run_file,
@@ -7,5 +16,19 @@ from pogo.client.runfile import (
     run_file_path,
     write_run_file,
 )
+from pogo.client.sync import Client
 
-__all__ = ["RunFile", "read_run_file", "remove_run_file", "run_file_path", "write_run_file"]
+__all__ = [
+    "AsyncClient",
+    "Client",
+    "ConfigurationError",
+    "Event",
+    "Outcome",
+    "PublishError",
+    "RunFile",
+    "StatusCode",
+    "read_run_file",
+    "remove_run_file",
+    "run_file_path",
+    "write_run_file",
+]

@@ -1,0 +1,110 @@
+"""The gRPC front: `pogo.rpc.v1.Broker`, as `broker.proto` describes it."""
+
+from collections.abc import Collection
+from typing import Any
+
+import grpc
+
+from pogo.broker.apps import AppDirectory
+from pogo.broker.auth import AuthenticationError, Authenticator
+from pogo.broker.events import Event, parse_channels
+from pogo.broker.publisher import Publisher
+from pogo.broker.status import Outcome, StatusCode
+from pogo.rpc.v1 import broker_pb2, broker_pb2_grpc
+
+_WIRE = {code: broker_pb2.Status.Value(f"STATUS_{code.name}") for code in StatusCode}
+
+_Context = grpc.aio.ServicerContext[Any, Any]
+
+
+class BrokerService(broker_pb2_grpc.BrokerServicer):
+    """Answers publishers.
+
+    What became of an event is in the reply. A gRPC error ends the calls that cannot have one:
+
+    - UNAUTHENTICATED: the token is missing, wrong, or expired;
+    - PERMISSION_DENIED: an event is for another app than the token's;
+    - INVALID_ARGUMENT: a PublishBatch has more than `max_batch` events.
+    """
+
+    def __init__(
+        self,
+        publisher: Publisher,
+        *,
+        apps: AppDirectory,
+        authenticator: Authenticator,
+        max_batch: int,
+    ) -> None:
+        self._publisher = publisher
+        self._apps = apps
+        self._authenticator = authenticator
+        self._max_batch = max_batch
+
+    async def Publish(  # noqa: N802 (the contract's name)
+        self, request: broker_pb2.PublishRequest, context: _Context
+    ) -> broker_pb2.PublishReply:
+        """Publish one event on one channel."""
+        await self._authorize(context, (request.app_id,))
+        [outcome] = await self._publisher.publish([_event(request)], json_data=True)
+        return _reply(outcome)
+
+    async def BroadcastMulti(  # noqa: N802 (the contract's name)
+        self, request: broker_pb2.BroadcastMultiRequest, context: _Context
+    ) -> broker_pb2.PublishReply:
+        """Publish one event on several channels."""
+        await self._authorize(context, (request.app_id,))
+        event = Event(
+            request.app_id,
+            parse_channels(request.channels),
+            request.event,
+            request.data,
+            request.socket_id,
+            request.message_id,
+        )
+        [outcome] = await self._publisher.publish([event], json_data=True)
+        return _reply(outcome)
+
+    async def PublishBatch(  # noqa: N802 (the contract's name)
+        self, request: broker_pb2.PublishBatchRequest, context: _Context
+    ) -> broker_pb2.PublishBatchReply:
+        """Publish many events, each with a status of its own."""
+        events = [_event(item) for item in request.events]
+        await self._authorize(context, {event.app_id for event in events})
+        if len(events) > self._max_batch:
+            await context.abort(
+                grpc.StatusCode.INVALID_ARGUMENT,
+                f"a batch has at most {self._max_batch} events, not {len(events)}",
+            )
+        outcomes = await self._publisher.publish(events, json_data=True)
+        return broker_pb2.PublishBatchReply(replies=[_reply(outcome) for outcome in outcomes])
+
+    async def _authorize(self, context: _Context, app_ids: Collection[str]) -> None:
+        """End the call unless its token's app may publish to these; unknown ones get status 1."""
+        authorization = ""
+        for key, value in context.invocation_metadata() or ():
+            if key == "authorization" and isinstance(value, str):
+                authorization = value
+        try:
+            app = self._authenticator.authenticate(authorization)
+        except AuthenticationError as error:
+            await context.abort(grpc.StatusCode.UNAUTHENTICATED, str(error))
+        for app_id in app_ids:
+            if app_id != app.id and self._apps.by_id(app_id) is not None:
+                await context.abort(
+                    grpc.StatusCode.PERMISSION_DENIED, f"the token is not for the app {app_id}"
+                )
+
+
+def _event(request: broker_pb2.PublishRequest) -> Event:
+    return Event(
+        request.app_id,
+        (request.channel,),
+        request.event,
+        request.data,
+        request.socket_id,
+        request.message_id,
+    )
+
+
+def _reply(outcome: Outcome) -> broker_pb2.PublishReply:
+    return broker_pb2.PublishReply(status=_WIRE[outcome.status], detail=outcome.detail)

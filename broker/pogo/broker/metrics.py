@@ -1,0 +1,108 @@
+"""What a broker counts. Everything is updated once per call or batch, never per event."""
+
+from collections import Counter as Tally
+from collections.abc import Sequence
+from functools import partial
+from typing import Literal, get_args
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+
+from pogo.broker.queues import Load, ShardQueues
+from pogo.broker.status import Outcome, StatusCode
+
+DropReason = Literal[
+    "bus_down",
+    "shard_queue_full",
+    "broker_queue_full",
+    "late",
+    "unconfirmed",
+    "worker_died",
+    "shutdown",
+]
+"""Why a message was lost: `late` is queued for too long, `unconfirmed` what the bus says."""
+
+DROP_REASONS: tuple[DropReason, ...] = get_args(DropReason)
+
+BATCH_SIZES = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000)
+CONFIRM_SECONDS = (0.0002, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
+
+
+class BrokerMetrics:
+    """The metrics of one broker, on the registry that is given."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self._published = Counter(
+            "pogo_websocket_publish",
+            "Events that callers handed in, and that were answered with any status.",
+            registry=registry,
+        )
+        failures = Counter(
+            "pogo_websocket_publish_failures",
+            "Events that were answered with another status than success, by status.",
+            ["reason"],
+            registry=registry,
+        )
+        dropped = Counter(
+            "pogo_websocket_broker_dropped_messages",
+            "Valid messages (one per event and channel) that did not reach the bus for certain.",
+            ["reason"],
+            registry=registry,
+        )
+        self._queued = Gauge(
+            "pogo_websocket_broker_queue_messages",
+            "Messages that wait for the bus or its confirmation.",
+            registry=registry,
+        )
+        self._queued_bytes = Gauge(
+            "pogo_websocket_broker_queue_bytes",
+            "The bytes of the messages that wait.",
+            registry=registry,
+        )
+        self._shard_queued = Gauge(
+            "pogo_websocket_shard_queue_messages",
+            "Messages that wait in one shard.",
+            ["shard"],
+            registry=registry,
+        )
+        self._batch_size = Histogram(
+            "pogo_websocket_publish_batch_messages",
+            "Messages published on the bus together, and confirmed together.",
+            buckets=BATCH_SIZES,
+            registry=registry,
+        )
+        self._confirm_seconds = Histogram(
+            "pogo_websocket_publish_confirm_seconds",
+            "How long the bus took to confirm a batch.",
+            buckets=CONFIRM_SECONDS,
+            registry=registry,
+        )
+        # Every reason is there from the start, so that its rate begins at zero.
+        self._failures = {code: failures.labels(code.name.lower()) for code in StatusCode if code}
+        self._dropped = {reason: dropped.labels(reason) for reason in DROP_REASONS}
+
+    def answered(self, outcomes: Sequence[Outcome]) -> None:
+        """Count the events of one call."""
+        self._published.inc(len(outcomes))
+        failed = [outcome.status for outcome in outcomes if outcome.status]
+        for status, count in Tally(failed).items():
+            self._failures[status].inc(count)
+
+    def drop(self, reason: DropReason, messages: int) -> None:
+        """Count messages that did not reach the bus for certain."""
+        self._dropped[reason].inc(messages)
+
+    def committed(self, messages: int, seconds: float) -> None:
+        """Count one batch that the bus has answered."""
+        self._batch_size.observe(messages)
+        self._confirm_seconds.observe(seconds)
+
+    def watch(self, queues: ShardQueues) -> None:
+        """Let the gauges read these queues whenever they are asked."""
+        self._queued.set_function(lambda: queues.load.messages)
+        self._queued_bytes.set_function(lambda: queues.load.bytes)
+        for number, shard in enumerate(queues.shards):
+            self._shard_queued.labels(str(number)).set_function(partial(_messages, shard.load))
+
+
+def _messages(load: Load) -> float:
+    return load.messages

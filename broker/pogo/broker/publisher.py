@@ -1,0 +1,160 @@
+"""The one path that all publishing goes through, whichever way an event came."""
+
+import asyncio
+import contextlib
+import secrets
+from collections.abc import Sequence
+
+from pogo.broker.apps import AppDirectory
+from pogo.broker.call import Call
+from pogo.broker.checks import EventChecks
+from pogo.broker.events import Event
+from pogo.broker.live_edges import LiveEdges
+from pogo.broker.metrics import BrokerMetrics, DropReason
+from pogo.broker.queues import Limits, ShardQueues
+from pogo.broker.status import Outcome, StatusCode
+from pogo.broker.workers import PublishWorker
+from pogo.bus import Bus, Message, channel_subject
+from pogo.pusher.frames import encode_event
+from pogo.rpc.v1.delivery_pb2 import Delivery
+from pogo.settings import Settings
+
+_NO_APP = Outcome(StatusCode.HUB_MISSING, "there is no such app, or it is disabled")
+_NO_EDGE = Outcome(StatusCode.HUB_MISSING, "no edge is alive")
+_BUS_DOWN = Outcome(StatusCode.BROKER_PUBLISH_FAILED, "the bus is not connected: not sent")
+_STOPPED = Outcome(StatusCode.BROKER_PUBLISH_FAILED, "the broker is shutting down: not sent")
+_QUEUE_FULL: dict[StatusCode, DropReason] = {
+    StatusCode.SHARD_QUEUE_FULL: "shard_queue_full",
+    StatusCode.BROKER_QUEUE_FULL: "broker_queue_full",
+}
+
+
+class Publisher:
+    """Judges events, queues their deliveries, and answers when the bus has them.
+
+    The first rule that an event breaks is its status, in this order: the app (1), a live edge (1),
+    the channels of a BroadcastMulti (7), each channel's name (2), the event's name (3), the size of
+    the data (4), its JSON (5), the size of the delivery made of it (4), the bus (6), the shard's
+    queue (9), the broker's queues (8). What passes them is published, and confirmed or not (6).
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        apps: AppDirectory,
+        bus: Bus,
+        live_edges: LiveEdges,
+        metrics: BrokerMetrics,
+    ) -> None:
+        self._apps = apps
+        self._bus = bus
+        self._live_edges = live_edges
+        self._metrics = metrics
+        self._checks = EventChecks(settings)
+        # More workers than shards would have nothing to do.
+        workers = min(settings.num_workers, settings.num_shards)
+        self._queues = ShardQueues(settings.num_shards, workers, Limits.of(settings))
+        self._workers = [
+            PublishWorker(self._queues.shards[n::workers], self._queues, bus, metrics)
+            for n in range(workers)
+        ]
+        self._tasks: list[asyncio.Task[None]] = []
+        metrics.watch(self._queues)
+
+    def start(self) -> None:
+        """Start the workers."""
+        self._tasks = [asyncio.create_task(worker.run()) for worker in self._workers]
+
+    async def drain(self, timeout: float) -> None:  # noqa: ASYNC109 (running out is no error)
+        """Wait until all that was accepted is answered, or `timeout` seconds have passed."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(timeout):
+                await self._queues.emptied()
+
+    async def stop(self) -> None:
+        """Stop the workers; what is not answered by now is failed. Idempotent."""
+        tasks, self._tasks = self._tasks, []
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        for worker in self._workers:
+            worker.abandon()
+
+    async def publish(self, events: Sequence[Event], *, json_data: bool) -> list[Outcome]:
+        """Publish events in order, and wait until each is answered: 2 s at the most.
+
+        All of them are queued before anything is awaited. A caller that is cancelled takes nothing
+        back.
+
+        Args:
+            events: What to publish.
+            json_data: Whether the data must be JSON text (status 5), as gRPC's callers were always
+                told, or may be any text, as in Pusher's HTTP API.
+
+        Returns:
+            The outcome of each event, in their order.
+        """
+        call = Call(len(events))
+        no_edge = self._live_edges.none_alive()
+        for index, event in enumerate(events):
+            refusal = self._accept(event, call, index, no_edge=no_edge, json_data=json_data)
+            if refusal is not None:
+                call.refuse(index, refusal)
+        outcomes = await call.answered()
+        self._metrics.answered(outcomes)
+        return outcomes
+
+    def _accept(
+        self, event: Event, call: Call, index: int, *, no_edge: bool, json_data: bool
+    ) -> Outcome | None:
+        """Queue one event, or return why it is refused."""
+        app = self._apps.by_id(event.app_id)
+        if app is None or not app.enabled:
+            return _NO_APP
+        if no_edge:
+            return _NO_EDGE
+        channels = event.channels
+        if len(channels) > 1:
+            channels = list(dict.fromkeys(channels))
+        refusal = self._checks.judge(event, channels, json_data=json_data)
+        if refusal is not None:
+            return refusal
+        messages = _messages(event, channels)
+        limit = self._bus.max_payload
+        for message in messages:
+            if len(message.payload) > limit:
+                return Outcome(
+                    StatusCode.PAYLOAD_TOO_LARGE,
+                    f"as it travels, the event has {len(message.payload)} bytes (a control "
+                    f"character takes six); the bus takes {limit}",
+                )
+        return self._queue(messages, call, index)
+
+    def _queue(self, messages: Sequence[Message], call: Call, index: int) -> Outcome | None:
+        if not self._tasks:
+            self._metrics.drop("shutdown", len(messages))
+            return _STOPPED
+        if not self._bus.connected:
+            self._metrics.drop("bus_down", len(messages))
+            return _BUS_DOWN
+        refusal = self._queues.enqueue(messages, call, index)
+        if refusal is not None:
+            self._metrics.drop(_QUEUE_FULL[refusal.status], len(messages))
+        return refusal
+
+
+def _messages(event: Event, channels: Sequence[str]) -> list[Message]:
+    """Make one message for each channel; a retried message_id stays what it is."""
+    event_id = event.message_id or secrets.token_hex(12)
+    return [
+        Message(
+            channel_subject(event.app_id, channel),
+            Delivery(
+                payload=encode_event(event.name, channel, event.data),
+                except_socket_id=event.socket_id,
+                id=event_id,
+            ).SerializeToString(),
+        )
+        for channel in channels
+    ]

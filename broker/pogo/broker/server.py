@@ -1,0 +1,155 @@
+"""The broker: everything that one broker process, or `pogo serve`, runs for publishers."""
+
+import asyncio
+from collections.abc import Iterable
+
+import grpc
+from grpc_health.v1 import health, health_pb2_grpc
+from grpc_reflection.v1alpha import reflection
+from prometheus_client import CollectorRegistry
+
+from pogo.broker.apps import AppDirectory
+from pogo.broker.auth import Authenticator
+from pogo.broker.grpc_service import BrokerService
+from pogo.broker.health import SERVICE, Health
+from pogo.broker.live_edges import ABSENCE, LiveEdges
+from pogo.broker.metrics import BrokerMetrics
+from pogo.broker.publisher import Publisher
+from pogo.bus import Bus
+from pogo.registry import Registry
+from pogo.rpc.v1 import broker_pb2_grpc
+from pogo.settings import App, Settings
+from pogo.telemetry import get_logger
+
+MIN_REQUEST = 4 * 1024 * 1024
+"""Bytes of one request that are always taken: gRPC's own default."""
+
+REQUEST_FACTOR = 16
+"""How far over `max_payload` an event's data may be and still be answered with status 4. What is
+larger is refused by gRPC while it arrives, with RESOURCE_EXHAUSTED, and never held in memory."""
+
+MAX_CONCURRENT_CALLS = 1000
+"""Calls of one connection at a time; a client's gRPC library holds further ones back. HTTP/2 asks
+for no fewer than 100."""
+
+MIN_PING_INTERVAL = 10
+"""Seconds between the keep-alive pings of a client. gRPC's default, five minutes, would have it
+cut off those that want to notice a dead broker sooner."""
+
+REPLY_GRACE = 0.5
+"""Seconds that the last replies have to leave, once every event is answered."""
+
+log = get_logger()
+
+
+class BrokerServer:
+    """Listens for publishers by gRPC, and publishes on the bus.
+
+    The bus and the registry are the caller's: started before `start`, closed after `stop`.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        bus: Bus,
+        registry: Registry | None,
+        metrics: CollectorRegistry,
+        edge_absence: float = ABSENCE,
+    ) -> None:
+        self._settings = settings
+        self._bus = bus
+        self._apps = AppDirectory(settings.apps)
+        self._live_edges = LiveEdges(registry, absence=edge_absence)
+        self._health = Health()
+        self._draining = False
+        self._grpc: grpc.aio.Server | None = None
+        self.grpc_port = settings.grpc_port
+        """The port that gRPC listens on; before `start`, the one asked for."""
+        self.publisher = Publisher(
+            settings,
+            apps=self._apps,
+            bus=bus,
+            live_edges=self._live_edges,
+            metrics=BrokerMetrics(metrics),
+        )
+
+    def replace_apps(self, apps: Iterable[App]) -> None:
+        """Publish for these apps from now on; tokens are verified against them anew."""
+        self._apps.replace(apps)
+
+    async def start(self) -> None:
+        """Begin to listen and to publish.
+
+        Raises:
+            OSError: The address cannot be listened on; another process may have the port.
+            RegistryUnavailableError: The registry is away.
+        """
+        server = self._make_server()
+        host = self._settings.host
+        address = f"{f'[{host}]' if ':' in host else host}:{self.grpc_port}"
+        try:
+            self.grpc_port = server.add_insecure_port(address)
+        except RuntimeError as error:
+            raise OSError(f"cannot listen on {address} for gRPC") from error
+        await self._live_edges.start()
+        self.publisher.start()
+        self._bus.add_status_listener(self._bus_changed)
+        self._health.serving = self._bus.connected
+        await self._health.start()
+        await server.start()
+        self._grpc = server
+        log.info("broker started", host=host, grpc_port=self.grpc_port)
+
+    async def stop(self) -> None:
+        """Refuse new calls, answer those there are, and stop. Idempotent.
+
+        Takes `shutdown_timeout` at the most; what the bus has not confirmed by then is failed.
+        """
+        server, self._grpc = self._grpc, None
+        if server is None:
+            return
+        self._draining = True
+        self._health.serving = False
+        timeout = self._settings.shutdown_timeout
+        refusing = asyncio.create_task(server.stop(timeout))
+        await self.publisher.drain(timeout)
+        # Watching the health ends only with the server, so it would take the whole time.
+        await server.stop(REPLY_GRACE)
+        await refusing
+        await self.publisher.stop()
+        await self._health.stop()
+        self._live_edges.stop()
+        log.info("broker stopped")
+
+    def _make_server(self) -> grpc.aio.Server:
+        settings = self._settings
+        max_request = max(MIN_REQUEST, REQUEST_FACTOR * settings.max_payload)
+        server = grpc.aio.server(
+            options=(
+                # Without it a second broker would quietly share the port of the first.
+                ("grpc.so_reuseport", 0),
+                ("grpc.max_receive_message_length", max_request),
+                ("grpc.max_concurrent_streams", MAX_CONCURRENT_CALLS),
+                ("grpc.http2.min_recv_ping_interval_without_data_ms", MIN_PING_INTERVAL * 1000),
+                ("grpc.keepalive_permit_without_calls", 1),
+            )
+        )
+        service = BrokerService(
+            self.publisher,
+            apps=self._apps,
+            authenticator=Authenticator(self._apps),
+            max_batch=settings.max_batch,
+        )
+        broker_pb2_grpc.add_BrokerServicer_to_server(service, server)
+        health_pb2_grpc.add_HealthServicer_to_server(self._health.servicer, server)
+        names = (SERVICE, health.SERVICE_NAME, reflection.SERVICE_NAME)
+        reflection.enable_server_reflection(names, server)
+        return server
+
+    def _bus_changed(self, connected: bool, reason: str) -> None:  # noqa: FBT001 (the bus's signature)
+        self._health.serving = connected and not self._draining
+        if connected:
+            log.info("broker is serving")
+        else:
+            log.warning("broker is not serving: the bus is away", reason=reason)

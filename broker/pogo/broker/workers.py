@@ -1,0 +1,122 @@
+"""Workers take what is queued to the bus: group commit, in order per shard."""
+
+import asyncio
+from collections.abc import Sequence
+
+from pogo.broker.metrics import BrokerMetrics, DropReason
+from pogo.broker.queues import Queued, Shard, ShardQueues
+from pogo.broker.status import Outcome, StatusCode
+from pogo.bus import Bus, BusError, MessageTooLargeError
+from pogo.telemetry import get_logger
+
+MAX_WAIT = 0.5
+"""Seconds that a message may be queued before it is given up. The bus takes 1 s at the most to
+confirm, so that no call takes longer than 2 s, which is the deadline of Pogo's own clients."""
+
+BATCH_MESSAGES = 512
+"""Messages of one batch. A batch costs one round trip to the bus, which is nothing against 512
+messages; a longer one would only let its first messages wait for its last."""
+
+BATCH_BYTES = 4 * 1024 * 1024
+"""Bytes of one batch (or one message): what a bus takes in well under a second."""
+
+_LATE = Outcome(StatusCode.BROKER_PUBLISH_FAILED, "the bus is too slow: not sent")
+_DIED = Outcome(StatusCode.BROKER_PUBLISH_FAILED, "the broker failed; the event may have been sent")
+_STOPPED = Outcome(StatusCode.BROKER_PUBLISH_FAILED, "the broker stopped before it was confirmed")
+
+log = get_logger()
+
+
+class PublishWorker:
+    """Serves some of the shards, alone: that keeps their order."""
+
+    def __init__(
+        self,
+        shards: Sequence[Shard],
+        queues: ShardQueues,
+        bus: Bus,
+        metrics: BrokerMetrics,
+    ) -> None:
+        self._shards = list(shards)
+        self._ready = shards[0].ready
+        self._queues = queues
+        self._bus = bus
+        self._metrics = metrics
+        self._in_flight: list[Queued] = []
+
+    async def run(self) -> None:
+        """Serve for ever. What kills the work fails what is in flight, and the work begins anew."""
+        while True:
+            try:
+                await self._work()
+            except Exception:
+                # The boundary of this task: whatever it was, callers wait for an answer.
+                log.exception("publish worker died and is started again")
+                lost, self._in_flight = self._in_flight, []
+                self._fail(lost, _DIED, "worker_died")
+
+    def abandon(self) -> None:
+        """Answer all that it holds with failure; `run` must have ended."""
+        held, self._in_flight = self._in_flight, []
+        for shard in self._shards:
+            held.extend(shard.queue)
+            shard.queue.clear()
+        self._fail(held, _STOPPED, "shutdown")
+
+    async def _work(self) -> None:
+        while True:
+            await self._ready.wait()
+            self._ready.clear()
+            while self._take():
+                await self._publish()
+
+    def _take(self) -> bool:
+        """Take what is queued as the next batch; whether there was anything.
+
+        What waited too long is failed without being published: its caller has given up, or soon
+        will, and everything behind it would be late too.
+        """
+        oldest = asyncio.get_running_loop().time() - MAX_WAIT
+        late: list[Queued] = []
+        size = 0
+        for shard in self._shards:
+            queue = shard.queue
+            while queue and len(self._in_flight) < BATCH_MESSAGES and size < BATCH_BYTES:
+                item = queue.popleft()
+                if item.since < oldest:
+                    late.append(item)
+                else:
+                    self._in_flight.append(item)
+                    size += len(item.message.payload)
+        # The next batch begins with another shard, so that a hot one does not starve the rest.
+        self._shards.append(self._shards.pop(0))
+        if late:
+            self._fail(late, _LATE, "late")
+        return bool(self._in_flight)
+
+    async def _publish(self) -> None:
+        loop = asyncio.get_running_loop()
+        started = loop.time()
+        results = await self._bus.publish([item.message for item in self._in_flight])
+        self._metrics.committed(len(self._in_flight), loop.time() - started)
+        answers = list(zip(self._in_flight, map(_outcome, results), strict=True))
+        self._in_flight = []
+        for item, failure in answers:
+            self._queues.answer(item, failure)
+        failed = sum(failure is not None for _, failure in answers)
+        if failed:
+            self._metrics.drop("unconfirmed", failed)
+
+    def _fail(self, items: Sequence[Queued], failure: Outcome, reason: DropReason) -> None:
+        for item in items:
+            self._queues.answer(item, failure)
+        self._metrics.drop(reason, len(items))
+
+
+def _outcome(error: BusError | None) -> Outcome | None:
+    """Say in the callers' terms what the bus said; `None` where it has the message."""
+    if error is None:
+        return None
+    if isinstance(error, MessageTooLargeError):
+        return Outcome(StatusCode.PAYLOAD_TOO_LARGE, str(error))
+    return Outcome(StatusCode.BROKER_PUBLISH_FAILED, f"the bus did not confirm: {error}")

@@ -1,0 +1,123 @@
+"""The client for asyncio."""
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Self, TypeVar
+
+import grpc
+
+from pogo.client import requests
+from pogo.client.base import BaseClient
+from pogo.client.requests import CHANNEL_OPTIONS, Event
+from pogo.rpc.v1.broker_pb2_grpc import BrokerStub
+
+if TYPE_CHECKING:
+    # Exists for type checkers only.
+    from pogo.rpc.v1.broker_pb2_grpc import BrokerAsyncStub
+
+_Request = TypeVar("_Request")
+_Reply = TypeVar("_Reply")
+
+
+class AsyncClient(BaseClient):
+    """Publishes events from one event loop; make one and keep it, its connection stays open.
+
+        async with AsyncClient() as client:
+            await client.publish("news", "headline", {"title": "Hello"})
+
+    It connects with the first call.
+    """
+
+    _channel: grpc.aio.Channel | None = None
+    _stub: "BrokerAsyncStub | None" = None
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        """Close the connection; calls under way are cancelled. The next call opens it again."""
+        channel, self._channel, self._stub = self._channel, None, None
+        if channel is not None:
+            await channel.close()
+
+    async def publish(
+        self,
+        channel: str,
+        event: str,
+        data: object,
+        *,
+        socket_id: str | None = None,
+        message_id: str | None = None,
+    ) -> None:
+        """Publish one event on one channel; when this returns, the bus has it.
+
+        Args:
+            channel: The channel's name.
+            event: The event's name.
+            data: A `str` is JSON text already and travels untouched; anything else is encoded.
+            socket_id: The connection that must not receive it.
+            message_id: Names the event across retries.
+
+        Raises:
+            PublishError: It was not published, or not for certain.
+            TypeError: The data cannot be encoded as JSON.
+        """
+        item = Event(channel, event, data, socket_id, message_id)
+        request = requests.publish_request(self._app_id, item)
+        requests.check_reply(await self._call(self._broker.Publish, request))
+
+    async def broadcast(
+        self,
+        channels: Iterable[str],
+        event: str,
+        data: object,
+        *,
+        socket_id: str | None = None,
+        message_id: str | None = None,
+    ) -> None:
+        """Publish one event on several channels: on all, or, where a queue is full, on none.
+
+        Takes and raises what `publish` does.
+        """
+        request = requests.broadcast_request(
+            self._app_id, channels, event, data, socket_id=socket_id, message_id=message_id
+        )
+        requests.check_reply(await self._call(self._broker.BroadcastMulti, request))
+
+    async def publish_batch(self, events: Iterable[Event]) -> None:
+        """Publish many events in one call, in their order; when this returns, the bus has them all.
+
+        Raises:
+            PublishError: Some were not published, or not for certain: `outcomes` says which.
+            TypeError: Some data cannot be encoded as JSON.
+        """
+        request = requests.batch_request(self._app_id, events)
+        reply = await self._call(self._broker.PublishBatch, request, batch_size=len(request.events))
+        requests.check_batch_reply(reply)
+
+    @property
+    def _broker(self) -> "BrokerAsyncStub":
+        if self._stub is None:
+            self._channel = self._connect()
+            self._stub = BrokerStub(self._channel)
+        return self._stub
+
+    def _connect(self) -> grpc.aio.Channel:
+        target, credentials = self._configuration.target, self._credentials()
+        if credentials is None:
+            return grpc.aio.insecure_channel(target, CHANNEL_OPTIONS)
+        return grpc.aio.secure_channel(target, credentials, CHANNEL_OPTIONS)
+
+    async def _call(
+        self,
+        method: grpc.aio.UnaryUnaryMultiCallable[_Request, _Reply],
+        request: _Request,
+        *,
+        batch_size: int | None = None,
+    ) -> _Reply:
+        try:
+            return await method(request, timeout=self._timeout, metadata=self._tokens.metadata())
+        except grpc.aio.AioRpcError as error:
+            raise requests.call_error(error, batch_size) from error

@@ -1,0 +1,90 @@
+"""What can go wrong when publishing.
+
+ValueError
+└── ConfigurationError   there is no app to publish as; raised when a client is made
+Exception
+└── PublishError         an event was not published, or not for certain
+"""
+
+from dataclasses import dataclass
+from enum import IntEnum
+
+
+class StatusCode(IntEnum):
+    """The ten documented codes; the values are those of `pogo.rpc.v1.Status`."""
+
+    SUCCESS = 0
+    """The bus server has the event."""
+
+    HUB_MISSING = 1
+    """The app is unknown or disabled, or no edge is alive."""
+
+    CHANNEL_TOO_LONG = 2
+    """A channel name is too long, empty, or has a character that no channel may have."""
+
+    EVENT_TOO_LONG = 3
+    """The event name is too long or empty."""
+
+    PAYLOAD_TOO_LARGE = 4
+    """The data is over the broker's limit."""
+
+    INVALID_PAYLOAD_JSON = 5
+    """The data is not JSON text."""
+
+    BROKER_PUBLISH_FAILED = 6
+    """Not confirmed, or the broker was not reached in time: the event may have been delivered.
+    A retry with the same message id is recognisably the same event."""
+
+    INVALID_MULTI_CHANNEL_JSON = 7
+    """The channels of a broadcast are none, too many, or may not go together."""
+
+    BROKER_QUEUE_FULL = 8
+    """The broker is overloaded at large: try again later."""
+
+    SHARD_QUEUE_FULL = 9
+    """The channel is hot, its queue is full: try again later."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of one event of a batch."""
+
+    code: StatusCode
+    detail: str = ""
+    """What was wrong, for people; empty on success."""
+
+
+class ConfigurationError(ValueError):
+    """No app to publish as was given, nor found in the environment or in a run file."""
+
+
+class PublishError(Exception):
+    """An event was not published, or not for certain.
+
+    Attributes:
+        code: One of the ten codes; `None` where the broker refused the call as a whole.
+        name: The code's name, or gRPC's: `UNAUTHENTICATED` (the token is not accepted: the secret
+            is wrong, or a clock), `PERMISSION_DENIED` (the app id is not that of the key),
+            `INVALID_ARGUMENT` (a batch has too many events) or `RESOURCE_EXHAUSTED` (too many
+            bytes).
+        detail: What was wrong, for people.
+        outcomes: For a batch, what became of each event, in their order; empty where the call was
+            refused as a whole.
+    """
+
+    def __init__(
+        self,
+        code: StatusCode | None,
+        name: str,
+        detail: str,
+        outcomes: tuple[Outcome, ...] = (),
+    ) -> None:
+        super().__init__(code, name, detail, outcomes)
+        self.code = code
+        self.name = name
+        self.detail = detail
+        self.outcomes = outcomes
+
+    def __str__(self) -> str:
+        number = "" if self.code is None else f" ({self.code.value})"
+        return f"{self.name}{number}: {self.detail}"
