@@ -112,7 +112,7 @@ class AsyncClient(BaseClient):
 
     async def _call(
         self,
-        method: grpc.aio.UnaryUnaryMultiCallable[_Request, _Reply],
+        method: "grpc.aio.UnaryUnaryMultiCallable[_Request, _Reply]",
         request: _Request,
         *,
         batch_size: int | None = None,

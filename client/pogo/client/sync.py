@@ -113,7 +113,7 @@ class Client(BaseClient):
 
     def _call(
         self,
-        method: grpc.UnaryUnaryMultiCallable[_Request, _Reply],
+        method: "grpc.UnaryUnaryMultiCallable[_Request, _Reply]",
         request: _Request,
         *,
         batch_size: int | None = None,
