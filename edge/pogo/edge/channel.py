@@ -81,9 +81,6 @@ class Channel:
         """Whether there is something left to write."""
         return self._round is not None or bool(self._pending)
 
-    def __len__(self) -> int:
-        return len(self._subscribers)
-
     def __contains__(self, connection: object) -> bool:
         return connection in self._subscribers
 
@@ -119,7 +116,8 @@ class Channel:
         data, messages, targets = self._round
         start = self._index
         stop = min(start + budget, len(targets))
-        _write_all(targets[start:stop] if stop - start < len(targets) else targets, data)
+        part = targets[start:stop] if stop - start < len(targets) else targets
+        _write_all(part, data, messages)
         self._metrics.messages_out += (stop - start) * messages
         if stop == len(targets):
             self._write_special()
@@ -171,7 +169,7 @@ def _frames_of_a_round(pending: list[bytes]) -> int:
     return len(pending)
 
 
-def _write_all(targets: tuple[Connection, ...], data: bytes) -> None:
+def _write_all(targets: tuple[Connection, ...], data: bytes, messages: int) -> None:
     """Write the same bytes to many connections.
 
     The kernel takes them directly while nothing waits in a connection's transport, which saves
@@ -181,7 +179,7 @@ def _write_all(targets: tuple[Connection, ...], data: bytes) -> None:
     size = len(data)
     for target in targets:
         if target.paused:
-            target.enqueue(data)
+            target.enqueue(data, messages)
             continue
         try:
             written = write(target.fd, data)

@@ -186,7 +186,7 @@ class Connection(asyncio.Protocol):
         self._acknowledged = 0
         self._transport.write(rest)
 
-    def enqueue(self, data: bytes) -> None:
+    def enqueue(self, data: bytes, messages: int = 1) -> None:
         """Queue frames behind those that wait, up to the limit of the write buffer."""
         if self.closing:
             return
@@ -195,9 +195,9 @@ class Connection(asyncio.Protocol):
             self._enqueued += len(data)
             self._transport.write(data)
         elif limits.drop_when_slow:
-            self._services.metrics.dropped_by_drop += 1
+            self._services.metrics.dropped_by_drop += messages
         else:
-            self._services.metrics.dropped_by_close += 1
+            self._services.metrics.dropped_by_close += messages
             self.close(OverCapacityError("the client reads too slowly"))
 
     def write_failed(self, error: OSError) -> None:
@@ -364,17 +364,16 @@ class Connection(asyncio.Protocol):
             self._services.metrics.closed.labels("stalled").inc()
             self._transport.abort()
             return None
-        silence = now - self._heard_at
-        if silence >= limits.pong_wait:
-            self.close(PongTimeoutError("no answer to a ping"))
-            return self._close_deadline
-        if silence < limits.ping_period:
-            due = self._heard_at + limits.ping_period
-        else:
+        due = self._heard_at + limits.ping_period
+        if due <= now:
+            # A client always gets the whole time to answer, however late a sweep may be.
             if self._pinged_at < self._heard_at:
                 self._pinged_at = now
                 self.send(PING)
-            due = self._heard_at + limits.pong_wait
+            due = self._pinged_at + limits.pong_wait - limits.ping_period
+            if due <= now:
+                self.close(PongTimeoutError("no answer to a ping"))
+                return self._close_deadline
         return min(due, now + limits.write_wait) if self.paused else due
 
     def _progressed(self) -> bool:

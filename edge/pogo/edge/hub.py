@@ -103,7 +103,9 @@ class Hub:
     def subscribe(self, connection: Connection, event: SubscriptionRequested) -> None:
         """Subscribe a connection, and tell it once nothing can be missed any more."""
         key = connection.app.id, event.channel
-        channel = self._channels.get(key) or self._open(key, event.kind)
+        channel = self._channels.get(key)
+        if channel is None:
+            channel = self._open(key, event.kind)
         if connection in channel:
             self._answer(channel, connection)
         elif connection not in channel.waiting:
