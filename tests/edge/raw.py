@@ -1,12 +1,13 @@
 """A client that has only a socket: it reads when it is told to, and sends any bytes."""
 
 import asyncio
-import re
 import socket
 from types import TracebackType
 from typing import Self
 
 from websockets.frames import Frame, Opcode
+from websockets.protocol import Protocol as WebSocketProtocol
+from websockets.protocol import Side
 
 from tests.edge.helpers import KEY, TIMEOUT
 
@@ -20,11 +21,13 @@ _RECEIVE_BUFFER = 16_384
 
 
 class RawClient:
-    """A connection after its handshake, with a small receive buffer."""
+    """A connection after its handshake (or before it), with a small receive buffer."""
 
-    def __init__(self, port: int) -> None:
+    def __init__(self, port: int, *, handshake: bool = True) -> None:
         self._port = port
+        self._handshake = handshake
         self._socket = socket.socket()
+        self._received = b""
 
     async def __aenter__(self) -> Self:
         self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _RECEIVE_BUFFER)
@@ -32,8 +35,9 @@ class RawClient:
         self._socket.setblocking(False)  # noqa: FBT003 - the socket module's own signature
         loop = asyncio.get_running_loop()
         await loop.sock_connect(self._socket, ("127.0.0.1", self._port))
-        await self.write(REQUEST.format(KEY).encode())
-        await self.read_until(b"socket_id")
+        if self._handshake:
+            await self.write(REQUEST.format(KEY).encode())
+            await self.read_until(b"socket_id")
         return self
 
     async def __aexit__(
@@ -58,9 +62,11 @@ class RawClient:
         """Receive whatever there is; nothing at the end."""
         loop = asyncio.get_running_loop()
         try:
-            return await asyncio.wait_for(loop.sock_recv(self._socket, 1 << 20), TIMEOUT)
+            chunk = await asyncio.wait_for(loop.sock_recv(self._socket, 1 << 20), TIMEOUT)
         except ConnectionResetError:
             return b""
+        self._received += chunk
+        return chunk
 
     async def read_until(self, text: bytes) -> bytes:
         """Receive until some bytes have come."""
@@ -89,9 +95,13 @@ class RawClient:
 
     async def close_code(self) -> int:
         """Receive until a close frame has come, and tell its code."""
-        received = b""
-        while (frame := re.search(rb"\x88[\x02-\x7d](..)", received, re.DOTALL)) is None:
-            chunk = await self.read()
-            assert chunk, received[-500:]
-            received += chunk
-        return int.from_bytes(frame[1], "big")
+        while not (closes := self._close_frames()):
+            assert await self.read(), self._received[-500:]
+        return int.from_bytes(bytes(closes[0].data)[:2], "big")
+
+    def _close_frames(self) -> list[Frame]:
+        """Read everything that has come since the handshake."""
+        parser = WebSocketProtocol(Side.CLIENT, max_size=None)
+        parser.receive_data(self._received.partition(b"\r\n\r\n")[2])
+        frames = [frame for frame in parser.events_received() if isinstance(frame, Frame)]
+        return [frame for frame in frames if frame.opcode is Opcode.CLOSE]

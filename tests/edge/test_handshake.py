@@ -134,8 +134,9 @@ async def test_handshake_rate_behind_a_proxy() -> None:
     """A trusted proxy's clients are told apart; anyone else's header is not believed."""
     forged = HANDSHAKE.replace(b"Host: x", b"Host: x\r\nX-Forwarded-For: 203.0.113.%d")
     for trusted, codes in (("127.0.0.0/8", [b"101", b"101"]), ("10.0.0.0/8", [b"101", b"429"])):
-        overrides = {"handshake_rate": 0.001, "handshake_burst": 1, "trusted_proxies": [trusted]}
-        async with running_edge(**overrides) as edge:
+        async with running_edge(
+            handshake_rate=0.001, handshake_burst=1, trusted_proxies=[trusted]
+        ) as edge:
             answers = [await _http(edge, forged % n, until=b"\r\n") for n in (1, 2)]
 
             assert codes == [answer[9:12] for answer in answers]

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from websockets.frames import Frame, Opcode
 
-from tests.edge.helpers import Client, Edge, eventually, running_edge
+from tests.edge.helpers import Client, eventually, running_edge
 from tests.edge.raw import RawClient
 
 

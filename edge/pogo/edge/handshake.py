@@ -126,9 +126,9 @@ class Handshake(asyncio.Protocol):
         self._refuse("408 Request Timeout", "the handshake took too long\n")
         return None
 
-    def abort(self) -> None:
-        """Drop the socket."""
-        self._transport.abort()
+    def give_up(self) -> None:
+        """Refuse a client that comes too late."""
+        self._refuse("503 Service Unavailable", "the server is shutting down\n")
 
     def _upgrade(self, head: bytes, early: bytes) -> None:
         context = self._context

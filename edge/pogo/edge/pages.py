@@ -5,15 +5,27 @@ client's handshake on it, which aiohttp would not know.
 """
 
 import asyncio
+import logging
 from collections.abc import Callable
 from typing import cast
 
 from aiohttp import web
+from aiohttp.http_exceptions import HttpProcessingError
 
 from pogo.edge.health import Health
 
 _CLEANUP_TIMEOUT = 1.0
 """Seconds that requests have to finish when the edge stops."""
+
+
+def _our_fault(record: logging.LogRecord) -> bool:
+    """Whether a record is about more than a request that could not be read."""
+    return not (record.exc_info and isinstance(record.exc_info[1], HttpProcessingError))
+
+
+# aiohttp logs what a client gets wrong as an error of the server.
+_LOGGER = logging.getLogger("pogo.edge.pages")
+_LOGGER.addFilter(_our_fault)
 
 
 class Pages:
@@ -29,6 +41,7 @@ class Pages:
             self._application,
             access_log=None,
             handle_signals=False,
+            logger=_LOGGER,
             shutdown_timeout=_CLEANUP_TIMEOUT,
         )
 

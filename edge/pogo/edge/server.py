@@ -144,7 +144,7 @@ class EdgeServer:
         if self._closing_all is not None:
             self._closing_all.cancel()
         for handshake in list(self._context.open):
-            handshake.abort()
+            handshake.give_up()
         try:
             async with asyncio.timeout(self._settings.shutdown_timeout):
                 await self._close_all("the server is restarting")

@@ -22,6 +22,8 @@ _TEXT = 0x81
 _MAX_SHORT = 125
 _MAX_MEDIUM = 0xFFFF
 
+_AT_FRAME = StreamReader.at_eof.__code__
+
 # It would log every connection at info; only its own failures are of interest here.
 _LOGGER = logging.getLogger("pogo.edge.websockets")
 _LOGGER.setLevel(logging.ERROR)
@@ -79,14 +81,12 @@ class FrameReaders:
 
 def _between_messages(reader: ServerProtocol) -> bool:
     """Whether everything that was fed has been read, up to the end of a message."""
-    parser = reader.parser
-    assert isinstance(parser, GeneratorType)
-    waiting = parser.gi_yieldfrom
-    return (
-        reader.state is OPEN
-        # A fragmented message has begun where this is set.
-        and reader.current_size is None
-        # The parser waits for the first byte of a frame here, and else for the rest of one.
-        and isinstance(waiting, GeneratorType)
-        and waiting.gi_code is StreamReader.at_eof.__code__
-    )
+    if reader.state is not OPEN or reader.current_size is not None:
+        # It is closed, or a fragmented message has begun.
+        return False
+    # The parser is a generator that waits, somewhere within, for the first byte of a frame or for
+    # the rest of one.
+    waiting: object = reader.parser
+    while isinstance(waiting, GeneratorType) and waiting.gi_yieldfrom is not None:
+        waiting = waiting.gi_yieldfrom
+    return isinstance(waiting, GeneratorType) and waiting.gi_code is _AT_FRAME

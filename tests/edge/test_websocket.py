@@ -1,0 +1,77 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from websockets.frames import Frame, Opcode
+from websockets.server import ServerProtocol
+
+from pogo.edge.websocket import MAX_CLOSE_REASON, FrameReaders, close_reason, frame_text
+
+
+def _messages(reader: ServerProtocol) -> list[bytes]:
+    return [bytes(frame.data) for frame in reader.events_received() if isinstance(frame, Frame)]
+
+
+@pytest.mark.parametrize("size", [0, 1, 125, 126, 65_535, 65_536, 100_000])
+def test_frames(size: int) -> None:
+    """Every length class is what websockets writes."""
+    message = b"x" * size
+
+    assert Frame(Opcode.TEXT, message).serialize(mask=False) == frame_text(message)
+
+
+def test_close_reason_fits() -> None:
+    """A long reason is cut between characters."""
+    assert "short" == close_reason("short")
+    assert MAX_CLOSE_REASON - 1 == len(close_reason("ü" * 100).encode())
+
+
+def test_a_reader_comes_back_between_messages_only() -> None:
+    """A reader is shared as long as it knows nothing of anybody's message."""
+    frame = Frame(Opcode.TEXT, b"hello").serialize(mask=True)
+    readers = FrameReaders(1000)
+    for end in range(len(frame)):
+        reader = readers.take()
+        reader.receive_data(frame[:end])
+        assert readers.give_back(reader) == (end == 0)
+        reader = readers.take()
+        reader.receive_data(frame)
+        assert [b"hello"] == _messages(reader)
+        assert readers.give_back(reader)
+
+
+def test_a_reader_within_a_fragmented_message_stays() -> None:
+    """Between two fragments a reader knows that more has to come."""
+    readers = FrameReaders(1000)
+    reader = readers.take()
+    reader.receive_data(Frame(Opcode.TEXT, b"a", fin=False).serialize(mask=True))
+    assert not readers.give_back(reader)
+    reader.receive_data(Frame(Opcode.CONT, b"b").serialize(mask=True))
+    assert readers.give_back(reader)
+
+
+def test_a_closed_reader_is_not_shared() -> None:
+    """After a close frame or a violation a reader is of no use to anyone else."""
+    for data in (Frame(Opcode.CLOSE, b"").serialize(mask=True), b"\x83\x80\0\0\0\0"):
+        readers = FrameReaders(1000)
+        reader = readers.take()
+        reader.receive_data(data)
+        assert not readers.give_back(reader)
+
+
+@given(st.lists(st.binary(max_size=300), max_size=8), st.data())
+def test_messages_survive_any_cut(messages: list[bytes], data: st.DataObject) -> None:
+    """However the stream is cut, and whoever reads in between, the messages are the same."""
+    stream = b"".join(Frame(Opcode.TEXT, m).serialize(mask=True) for m in messages)
+    readers = FrameReaders(1000)
+    read: list[bytes] = []
+    own = None
+    while stream:
+        cut = data.draw(st.integers(1, len(stream)))
+        reader = own or readers.take()
+        reader.receive_data(stream[:cut])
+        read += _messages(reader)
+        own = None if readers.give_back(reader) else reader
+        stream = stream[cut:]
+
+    assert messages == read
+    assert own is None
