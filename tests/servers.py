@@ -123,8 +123,12 @@ class _Server:
             self.kill()
 
     def freeze(self) -> None:
-        """Stop the process with SIGSTOP: its connections stay open and nothing answers."""
+        """Stop the process with SIGSTOP: its connections stay open and nothing answers.
+
+        All its threads have stopped when this returns.
+        """
         os.kill(self.pid, signal.SIGSTOP)
+        os.waitid(os.P_PID, self.pid, os.WSTOPPED)
 
     def thaw(self) -> None:
         """Let a frozen process go on. Harmless where it is not frozen."""

@@ -1,9 +1,10 @@
 """What every bus adapter is: the interface, its value types and its errors.
 
-    BusError
-    ├── BusUnavailableError    the server is away, or did not confirm in time
-    ├── BusQueueFullError      `post` found its outbox full
-    └── MessageTooLargeError   the payload is over `max_payload`
+BusError
+├── BusUnavailableError    the server is away, or did not confirm in time
+├── BusRefusedError        the server answered that it will not take the message
+├── BusQueueFullError      `post` found its outbox full
+└── MessageTooLargeError   the payload is over `max_payload`, or the subject too long
 """
 
 from collections.abc import Callable, Sequence
@@ -25,12 +26,16 @@ class BusUnavailableError(BusError):
     """The server is away or did not answer in time: the message may or may not be delivered."""
 
 
+class BusRefusedError(BusError):
+    """The server refused the message, for want of permission or memory: it was not delivered."""
+
+
 class BusQueueFullError(BusError):
     """The outbox of unconfirmed messages is full: the message was dropped."""
 
 
 class MessageTooLargeError(BusError):
-    """The payload is larger than the server takes: the message was not sent."""
+    """The payload or the subject is larger than the server takes: the message was not sent."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,13 +76,17 @@ class Bus(Protocol):
         """
 
     async def close(self) -> None:
-        """Send what `post` has queued (for 1 s at most), and disconnect. Idempotent."""
+        """Send what `post` has queued (for 1 s at most), and disconnect for good. Idempotent."""
 
     def subscribe(self, subject: str, handler: Handler) -> Subscription:
         """Pass the payload of every message on `subject` to `handler`.
 
         Takes effect at the server by the next `flush` that succeeds. Several subscriptions of one
-        subject each get every message. May be called while disconnected.
+        subject each get every message. May be called while disconnected: all subscriptions are
+        restored before the bus counts as connected again.
+
+        Raises:
+            ValueError: The subject is longer than 3,000 characters.
         """
 
     def unsubscribe(self, subscription: Subscription) -> None:
@@ -109,4 +118,4 @@ class Bus(Protocol):
         """
 
     def add_status_listener(self, listener: StatusListener) -> None:
-        """Call `listener` whenever `connected` changes."""
+        """Call `listener` whenever `connected` changes, on the event loop; it must not raise."""
