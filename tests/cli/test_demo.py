@@ -79,12 +79,12 @@ async def test_the_box_publishes_and_shows_the_status(
     """Always on the demo's own channel, whatever is sent along."""
     body = json.dumps({"event": "hello", "data": "{}"})
     async with visitor.post("/demo/publish", data=body, headers=_JSON) as response:
-        assert {"status": 0, "reason": "SUCCESS", "detail": ""} == await response.json()
+        assert {"status": 0, "reason": "success", "detail": ""} == await response.json()
     body = json.dumps({"event": "refused", "data": "{"})
     async with visitor.post("/demo/publish", data=body, headers=_JSON) as response:
         assert {
             "status": 5,
-            "reason": "INVALID_PAYLOAD_JSON",
+            "reason": "invalid_payload_json",
             "detail": "the data is not JSON text",
         } == await response.json()
 

@@ -205,7 +205,7 @@ def test_all_problems_are_reported_at_once_with_source_and_path(write: Path) -> 
         "pogo.toml: shutdown_timeout: 'soon' is no duration; write 54s, 1m30s, 500ms or seconds",
         "POGO_PORT: should be a valid integer, unable to parse string as an integer",
         "POGO_TRUSTED_PROXIES[1]: 10.0.0.1/8 has host bits set; write a network such as 10.0.0.0/8",
-        "POGO_NATS_URL[1]: should be {nats,tls,ws,wss}://[user:password@]host[:port]",
+        "POGO_NATS_URL[1]: should be nats://[user:password@]host[:port], or tls://…",
         "POGO_REDIS_SENTINELS[0]: 'host' is no host:port",
         "POGO_HANDSHAKE_RATE: should not be 0; negative is unlimited",
         "--grpc-port: should be less than or equal to 65535",

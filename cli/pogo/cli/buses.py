@@ -1,8 +1,13 @@
 """The bus that the settings ask for."""
 
+from typing import TYPE_CHECKING
+
 from pogo.bus import Bus
 from pogo.cli.errors import UsageError
 from pogo.settings import Settings
+
+if TYPE_CHECKING:
+    from pogo.bus.redis import RedisOptions
 
 
 def open_bus(settings: Settings) -> Bus:
@@ -18,23 +23,32 @@ def open_bus(settings: Settings) -> Bus:
 
                 return MemoryBus()
             case "nats":
-                return _nats(settings)
+                from pogo.bus.nats import NatsBus
+
+                return NatsBus(settings.nats_url)
             case "redis":
-                return _redis(settings)
+                from pogo.bus.redis import RedisBus
+
+                return RedisBus(redis_options(settings))
     except ModuleNotFoundError as error:
         raise UsageError(
-            f"bus = {settings.bus!r} needs the package {error.name}: "
+            f"bus = {settings.bus!r} needs a package that is not installed, {error.name}: "
             f"pip install 'pogo-websocket[{settings.bus}]'"
         ) from error
 
 
-def _nats(settings: Settings) -> Bus:
-    from pogo.bus.nats import NatsBus
+def redis_options(settings: Settings) -> "RedisOptions":
+    """Say how to reach Redis."""
+    from pogo.bus.redis import RedisOptions
 
-    return NatsBus(settings.nats_url)
-
-
-def _redis(settings: Settings) -> Bus:
-    from pogo.bus.redis import RedisBus
-
-    raise NotImplementedError
+    return RedisOptions(
+        host=settings.redis_host,
+        port=settings.redis_port,
+        user=settings.redis_user,
+        password=settings.redis_password.get_secret_value(),
+        db=settings.redis_db,
+        tls=settings.redis_tls,
+        sentinels=settings.redis_sentinels,
+        sentinel_master=settings.redis_sentinel_master,
+        sentinel_password=settings.redis_sentinel_password.get_secret_value(),
+    )

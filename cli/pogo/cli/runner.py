@@ -104,7 +104,8 @@ async def _start(part: Part) -> None:
     except OSError as error:
         if not part.address:
             raise
-        reason = os.strerror(error.errno) if error.errno else str(error)
+        # gRPC does not tell why.
+        reason = os.strerror(error.errno) if error.errno else "the port is not free"
         raise CommandError(
             f"cannot listen on {part.address}: {reason}. "
             f"Stop what has the port, or choose another one with {part.flag} (0: any free one)."

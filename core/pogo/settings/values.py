@@ -13,7 +13,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, StringCo
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
 _DURATION = re.compile(r"(?:\d+(?:\.\d+)?(?:ms|s|m|h))+")
 _DURATION_PART = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h)")
-_NATS_SCHEMES = ("nats", "tls", "ws", "wss")
+_NATS_SCHEMES = ("nats", "tls")
 
 
 def parse_duration(value: object) -> object:
@@ -60,7 +60,7 @@ def _check_nats_url(url: str) -> str:
     except ValueError:
         valid = False
     if not valid:
-        raise ValueError("should be {nats,tls,ws,wss}://[user:password@]host[:port]")
+        raise ValueError("should be nats://[user:password@]host[:port], or tls://…")
     return url
 
 

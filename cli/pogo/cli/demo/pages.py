@@ -75,7 +75,7 @@ def demo_pages(app: App, publish: Publish) -> web.Application:
         outcome = await publish(PUBLIC_CHANNEL, given.event, given.data)
         answer = {
             "status": outcome.status,
-            "reason": outcome.status.name,
+            "reason": outcome.status.name.lower(),
             "detail": outcome.detail,
         }
         return web.json_response(answer, headers=_HEADERS)

@@ -72,6 +72,9 @@ function letThemPublish() {
 function letThemJoin() {
   const button = find("join-button");
   let room = null;
+  pusher.connection.bind("state_change", ({ current }) => {
+    if (room !== null && current !== "connected") say(find("joined"), "busy", "cut off, waiting …");
+  });
   find("join").addEventListener("submit", (submit) => {
     submit.preventDefault();
     if (room === null) {

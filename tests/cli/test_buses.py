@@ -1,0 +1,75 @@
+import sys
+
+import pytest
+from pydantic import SecretStr
+
+from pogo.bus.memory import MemoryBus
+from pogo.bus.nats import NatsBus
+from pogo.bus.redis import RedisBus, RedisOptions
+from pogo.cli.buses import open_bus, redis_options
+from pogo.cli.errors import UsageError
+from pogo.settings import Settings
+
+
+@pytest.mark.parametrize(
+    ("settings", "adapter"),
+    [
+        (Settings(bus="memory"), MemoryBus),
+        (Settings(bus="nats"), NatsBus),
+        (Settings(bus="redis"), RedisBus),
+    ],
+)
+def test_each_setting_has_its_adapter(settings: Settings, adapter: type) -> None:
+    """None of them connects before it is started."""
+    assert adapter is type(open_bus(settings))
+
+
+def test_every_setting_of_redis_reaches_the_adapter() -> None:
+    """Secrets are unwrapped here, and hidden in the options' representation."""
+    options = redis_options(
+        Settings(
+            redis_host="host",
+            redis_port=1,
+            redis_user="user",
+            redis_password=SecretStr("hunter2"),
+            redis_db=3,
+            redis_tls=True,
+            redis_sentinels=("a:1", "b:2"),
+            redis_sentinel_master="master",
+            redis_sentinel_password=SecretStr("hunter3"),
+        )
+    )
+
+    assert (
+        RedisOptions(
+            host="host",
+            port=1,
+            user="user",
+            password="hunter2",
+            db=3,
+            tls=True,
+            sentinels=("a:1", "b:2"),
+            sentinel_master="master",
+            sentinel_password="hunter3",
+        )
+        == options
+    )
+    assert "hunter" not in repr(options)
+
+
+@pytest.mark.parametrize(("bus", "package"), [("nats", "nats"), ("redis", "redis")])
+def test_a_missing_extra_is_named_with_the_command_that_brings_it(
+    monkeypatch: pytest.MonkeyPatch, bus: str, package: str
+) -> None:
+    """A plain install has neither client library."""
+    for name in list(sys.modules):
+        if name.startswith(f"pogo.bus.{bus}") or name.split(".")[0] == package:
+            monkeypatch.delitem(sys.modules, name)
+    # What Python itself does with a package that is not there.
+    monkeypatch.setitem(sys.modules, package, None)
+
+    with pytest.raises(UsageError, match=r"pip install 'pogo-websocket\[") as caught:
+        open_bus(Settings.model_validate({"bus": bus}))
+
+    assert f"[{bus}]" in str(caught.value)
+    assert 2 == caught.value.exit_code
