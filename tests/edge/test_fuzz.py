@@ -134,7 +134,8 @@ async def _say_handshakes(edge: Edge, dice: random.Random) -> None:
     """Whatever a request is, it has an HTTP answer."""
     for _ in range(HANDSHAKES):
         async with RawClient(edge.server.port, handshake=False) as client:
-            await client.write(_handshake(dice))
+            request = _handshake(dice)
+            await client.write(request)
             answer = await client.read()
             assert answer.startswith((b"HTTP/1.1 ", b"HTTP/1.0 ")), answer
 
@@ -143,7 +144,9 @@ async def test_fuzz(caplog: pytest.LogCaptureFixture) -> None:
     """After all of it the edge serves, holds nothing, and has logged no error."""
     dice = random.Random(_seed())  # noqa: S311 - it is to be repeatable
     with structlog.testing.capture_logs() as logs, caplog.at_level(logging.WARNING):
-        async with running_edge(message_rate=-1, max_message_size=MAX_MESSAGE_SIZE) as edge:
+        async with running_edge(
+            message_rate=-1, max_message_size=MAX_MESSAGE_SIZE, handshake_timeout=1
+        ) as edge:
             await _say_messages(edge, dice)
             await _say_streams(edge, dice)
             await _say_handshakes(edge, dice)

@@ -101,7 +101,8 @@ class Handshake(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Read the head of the request, then decide whose it is."""
-        self._buffer += data
+        # Empty lines before a request are to be ignored (RFC 9112, section 2.2).
+        self._buffer = (self._buffer + data).lstrip(b"\r\n")
         head, separator, early = self._buffer.partition(b"\r\n\r\n")
         if not separator:
             if len(self._buffer) > MAX_HEAD:

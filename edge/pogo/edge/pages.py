@@ -11,11 +11,15 @@ from typing import cast
 
 from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
+from aiohttp.typedefs import Handler
 
 from pogo.edge.health import Health
 
 _CLEANUP_TIMEOUT = 1.0
 """Seconds that requests have to finish when the edge stops."""
+
+_PAGE_TIMEOUT = 30.0
+"""Seconds that a request may take, most of which are its client's for sending a body."""
 
 
 def _our_fault(record: logging.LogRecord) -> bool:
@@ -37,6 +41,7 @@ class Pages:
         self._application.router.add_get("/up", self._up)
         self._application.router.add_get("/pogo/health", self._up)
         self._application.on_response_prepare.append(_close_after_answer)
+        self._application.middlewares.append(_bounded)
         self._runner = web.AppRunner(
             self._application,
             access_log=None,
@@ -60,6 +65,15 @@ class Pages:
         if reason:
             return web.json_response({"status": "unavailable", "reason": reason}, status=503)
         return web.json_response({"status": "ok"})
+
+
+@web.middleware
+async def _bounded(request: web.Request, handler: Handler) -> web.StreamResponse:
+    try:
+        async with asyncio.timeout(_PAGE_TIMEOUT):
+            return await handler(request)
+    except TimeoutError:
+        raise web.HTTPRequestTimeout(text="the request took too long\n") from None
 
 
 async def _close_after_answer(request: web.Request, response: web.StreamResponse) -> None:
