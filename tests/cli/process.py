@@ -5,7 +5,7 @@ import json
 import os
 import signal
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -20,12 +20,9 @@ class Pogo:
     Standard output and standard error are read as they come, line by line.
     """
 
-    def __init__(
-        self, directory: Path, *args: str, env: Mapping[str, str] | None = None, stdin: int = -3
-    ) -> None:
+    def __init__(self, directory: Path, *args: str, env: Mapping[str, str] | None = None) -> None:
         self._directory = directory
         self._args = args
-        self._stdin = stdin
         # Nothing of the developer's own settings or run file may leak in.
         self._env = {
             "PATH": os.environ["PATH"],
@@ -43,7 +40,7 @@ class Pogo:
             *(sys.executable, "-m", "pogo.cli", *self._args),
             cwd=self._directory,
             env=self._env,
-            stdin=self._stdin,
+            stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,
         )
@@ -97,7 +94,7 @@ class Pogo:
         """Wait for a text on standard error."""
         await self._until(lambda: any(text in line for line in self.err))
 
-    async def _until(self, condition: Any) -> None:
+    async def _until(self, condition: Callable[[], bool]) -> None:
         try:
             async with asyncio.timeout(TIMEOUT), self._news:
                 await self._news.wait_for(lambda: condition() or self._readers.done())

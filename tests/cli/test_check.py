@@ -1,17 +1,17 @@
 from pathlib import Path
 
-from tests.cli.process import run_pogo
+from tests.cli.conftest import Run
 
 
-async def test_good_settings_are_shown_with_their_sources(tmp_path: Path) -> None:
+def test_good_settings_are_shown_with_their_sources(tmp_path: Path, pogo: Run) -> None:
     """Exit code 0; each value with what set it, and no secret."""
     (tmp_path / "pogo.toml").write_text(
         'bus = "nats"\nnats_url = "nats://user:hunter2@nats:4222"\n'
         '[[apps]]\nid = "shop"\nsecret = "hunter2-hunter2-hunter2"\n'
     )
 
-    code, out, err = await run_pogo(
-        tmp_path, "config", "check", env={"POGO_PORT": "0", "POGO_REDIS_PASSWORD": "hunter2"}
+    code, out, err = pogo(
+        "config", "check", env={"POGO_PORT": "0", "POGO_REDIS_PASSWORD": "hunter2"}
     )
 
     rows = [line.split() for line in out.splitlines()]
@@ -28,13 +28,13 @@ async def test_good_settings_are_shown_with_their_sources(tmp_path: Path) -> Non
     assert err.startswith("warning: presence is per node")
 
 
-async def test_everything_wrong_is_reported_at_once(tmp_path: Path) -> None:
+def test_everything_wrong_is_reported_at_once(tmp_path: Path, pogo: Run) -> None:
     """Exit code 2; one line a problem, and no secret."""
     config = tmp_path / "other.toml"
     config.write_text('prot = 1\n[[apps]]\nid = "shop"\nsecret = ["hunter2"]\n')
 
-    code, out, err = await run_pogo(
-        tmp_path, "config", "check", "--config", "other.toml", env={"POGO_PING_PERIOD": "soon"}
+    code, out, err = pogo(
+        "config", "check", "--config", "other.toml", env={"POGO_PING_PERIOD": "soon"}
     )
 
     assert (2, "") == (code, out)
@@ -47,11 +47,9 @@ async def test_everything_wrong_is_reported_at_once(tmp_path: Path) -> None:
     ] == sorted(problems)
 
 
-async def test_a_short_secret_is_worth_a_warning(tmp_path: Path) -> None:
+def test_a_short_secret_is_worth_a_warning(pogo: Run) -> None:
     """It works, but it can be guessed; it is not quoted."""
-    code, _, err = await run_pogo(
-        tmp_path, "config", "check", env={"WS_APP_ID": "1", "WS_APP_SECRET": "hunter2"}
-    )
+    code, _, err = pogo("config", "check", env={"WS_APP_ID": "1", "WS_APP_SECRET": "hunter2"})
 
     assert 0 == code
     assert "warning: the secret of app '1' has fewer than 16 characters" in err

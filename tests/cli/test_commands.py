@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.cli.conftest import Run
 from tests.cli.process import run_pogo
 
 
@@ -25,19 +26,17 @@ async def test_version_is_that_of_the_distribution(tmp_path: Path) -> None:
         (("config", "check"), ["--config", "Example"]),
     ],
 )
-async def test_help_names_what_there_is(
-    tmp_path: Path, args: tuple[str, ...], texts: list[str]
-) -> None:
+def test_help_names_what_there_is(pogo: Run, args: tuple[str, ...], texts: list[str]) -> None:
     """Each command explains its flags and shows an example."""
-    code, out, err = await run_pogo(tmp_path, *args, "--help")
+    code, out, err = pogo(*args, "--help")
 
     assert (0, "") == (code, err)
     assert [] == [text for text in texts if text not in out]
 
 
-async def test_a_wrong_flag_is_a_usage_error(tmp_path: Path) -> None:
-    """Exit code 2, and the message names the range."""
-    code, out, err = await run_pogo(tmp_path, "serve", "--port", "65536")
+def test_a_wrong_flag_is_a_usage_error(pogo: Run) -> None:
+    """Exit code 2, and the message names the limit."""
+    code, out, err = pogo("serve", "--port", "65536")
 
     assert (2, "") == (code, out)
     assert "65535" in err

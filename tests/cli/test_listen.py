@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.cli.conftest import Run
 from tests.cli.process import Pogo, run_pogo
 from tests.servers import HOST, free_port
 
@@ -100,32 +101,30 @@ async def test_what_cannot_work_is_said_and_ends_it(tmp_path: Path) -> None:
         (("listen", "c", "--key", "one", "--secret-from-env", "UNSET"), "UNSET holds no secret"),
     ],
 )
-async def test_what_was_asked_wrongly_is_said(
-    tmp_path: Path, args: tuple[str, ...], message: str
-) -> None:
+def test_what_was_asked_wrongly_is_said(pogo: Run, args: tuple[str, ...], message: str) -> None:
     """Exit code 2, and what to do, without trying to connect."""
-    code, out, err = await run_pogo(tmp_path, *args)
+    code, out, err = pogo(*args)
 
     assert (2, "") == (code, out)
     assert message in err
 
 
-async def test_several_apps_need_a_choice(tmp_path: Path) -> None:
+def test_several_apps_need_a_choice(tmp_path: Path, pogo: Run) -> None:
     """Their ids are named."""
     (tmp_path / "pogo.toml").write_text(_APP + _APP.replace("one", "two"))
 
-    code, _, err = await run_pogo(tmp_path, "publish", "c", "e", "1")
+    code, _, err = pogo("publish", "c", "e", "1")
 
     assert 2 == code
     assert "Choose one with --app-id: one, two" in err
 
 
-async def test_a_broker_that_is_not_there_is_named(tmp_path: Path) -> None:
+def test_a_broker_that_is_not_there_is_named(tmp_path: Path, pogo: Run) -> None:
     """Exit code 1 with the code that callers know, within the client's time limit."""
     (tmp_path / "pogo.toml").write_text(_APP)
     target = f"{HOST}:{free_port()}"
 
-    code, out, err = await run_pogo(tmp_path, "publish", "c", "e", "1", "--broker", target)
+    code, out, err = pogo("publish", "c", "e", "1", "--broker", target)
 
     assert (1, "") == (code, out)
     assert err.startswith("pogo: BROKER_PUBLISH_FAILED (6): ")

@@ -12,6 +12,7 @@ import aiohttp
 import pytest
 from websockets.asyncio.client import connect
 
+from tests.cli.conftest import Run
 from tests.cli.process import TIMEOUT, Pogo, run_pogo
 from tests.servers import HOST, NatsServer, RedisServer
 
@@ -174,11 +175,11 @@ async def test_a_taken_port_is_named(tmp_path: Path, flag: str) -> None:
         ({"POGO_BUS": "kafka"}, "POGO_BUS: should be 'memory', 'nats' or 'redis'"),
     ],
 )
-async def test_a_service_apart_needs_a_bus_and_an_app(
-    tmp_path: Path, service: str, env: dict[str, str], message: str
+def test_a_service_apart_needs_a_bus_and_an_app(
+    pogo: Run, service: str, env: dict[str, str], message: str
 ) -> None:
     """Exit code 2, and what to do about it."""
-    code, out, err = await run_pogo(tmp_path, service, env=env)
+    code, out, err = pogo(service, env=env)
 
     assert (2, "") == (code, out)
     assert message in err

@@ -183,6 +183,8 @@ def test_all_problems_are_reported_at_once_with_source_and_path(write: Path) -> 
         [[apps]]
         id = "a/b"
         secret = ""
+        [[apps]]
+        id = "3"
         """
     )
 
@@ -200,6 +202,7 @@ def test_all_problems_are_reported_at_once_with_source_and_path(write: Path) -> 
     assert {
         "pogo.toml: apps[1].id: string should match pattern '^[A-Za-z0-9_.-]{1,128}$'",
         "pogo.toml: apps[1].secret: must not be empty",
+        "pogo.toml: apps[2].secret: is required",
         "pogo.toml: bus: should be 'memory', 'nats' or 'redis'",
         "pogo.toml: pong_wait: 50s should be longer than ping_period, 54s",
         "pogo.toml: shutdown_timeout: 'soon' is no duration; write 54s, 1m30s, 500ms or seconds",

@@ -24,6 +24,8 @@ from pogo.telemetry import MetricsServer, configure_logging, get_logger
 Flags = Mapping[str, int | str | None]
 """Settings from the command line; `None` for a flag that was not given."""
 
+_LOCAL_HOSTS = ("127.0.0.1", "::1", "localhost")
+
 _log = get_logger()
 
 
@@ -38,6 +40,8 @@ def run_serve(config: Path | None, flags: Flags) -> None:
     if unconfigured:
         settings = settings.model_copy(update={"apps": (make_app(),)})
     _begin(settings)
+    if unconfigured and settings.host not in _LOCAL_HOSTS:
+        _log.warning("anyone who reaches this machine can use the demo page", host=settings.host)
     run_node(lambda: _serve(settings, lambda: load(config, flags), unconfigured=unconfigured))
 
 
