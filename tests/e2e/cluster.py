@@ -10,7 +10,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 from pogo.client import Client
 from tests.e2e.application import Application
@@ -56,7 +55,7 @@ class Service:
                 stderr=stream,
             )
         try:
-            self._ready = self._wait_until_ready()
+            self._wait_until_ready()
         except ServiceError:
             self.stop()
             raise
@@ -64,12 +63,17 @@ class Service:
     @property
     def port(self) -> int:
         """Where browsers connect."""
-        return urlsplit(self._ready["url"]).port or 0
+        return int(self._logged("edge started")[0]["port"])
+
+    @property
+    def pid(self) -> int:
+        """Its process id."""
+        return self._process.pid
 
     @property
     def grpc(self) -> str:
         """Where publishers connect, `HOST:PORT`."""
-        return str(self._ready["grpc"])
+        return f"127.0.0.1:{self._logged('broker started')[0]['grpc_port']}"
 
     def stop(self) -> None:
         """Stop the service as a deployment does, and wait until it has ended. Idempotent."""
@@ -83,18 +87,18 @@ class Service:
 
     def errors(self) -> list[str]:
         """Return what it logged that needs somebody's attention."""
-        return [
-            json.dumps(line) for line in self._lines() if line["level"] in ("error", "critical")
-        ]
+        return [str(line) for line in self._lines() if line["level"] in ("error", "critical")]
 
-    def _wait_until_ready(self) -> dict[str, Any]:
+    def _wait_until_ready(self) -> None:
         deadline = time.monotonic() + START_TIMEOUT
         while time.monotonic() < deadline and self._process.poll() is None:
-            for line in self._lines():
-                if line["event"] == "ready":
-                    return line
+            if self._logged("ready"):
+                return
             time.sleep(_LOOK_AGAIN)
         raise ServiceError(f"did not start:\n{self._log.read_text()}")
+
+    def _logged(self, event: str) -> list[dict[str, Any]]:
+        return [line for line in self._lines() if line["event"] == event]
 
     def _lines(self) -> list[dict[str, Any]]:
         lines = self._log.read_text().splitlines(keepends=True)
@@ -140,9 +144,11 @@ class Cluster:
         """Start one more edge: of the same cluster, or a `pogo serve` of its own."""
         return self._start("serve" if self._settings["POGO_BUS"] == "memory" else "edge")
 
-    def publish(self, channel: str, event: str, data: str, *, socket_id: str = "") -> None:
-        """Publish JSON text through the last broker."""
-        self._publishers[-1].publish(channel, event, data, socket_id=socket_id)
+    def publish(
+        self, channel: str, event: str, data: str, *, socket_id: str = "", broker: int = -1
+    ) -> None:
+        """Publish JSON text through a broker, the last one if nothing else is said."""
+        self._publishers[broker].publish(channel, event, data, socket_id=socket_id)
 
     def broadcast(self, channels: Sequence[str], event: str, data: str) -> None:
         """Publish JSON text on several channels through the last broker."""

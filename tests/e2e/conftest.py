@@ -108,7 +108,7 @@ def _page(driver: Driver, application: Application) -> None:
 
 @pytest.fixture(name="where", params=["node", "chromium"])
 def _where(request: pytest.FixtureRequest) -> str:
-    """Say where pusher-js runs."""
+    """Say where clients run."""
     if request.param == "chromium":
         request.getfixturevalue("page")
     return str(request.param)
@@ -154,13 +154,13 @@ def _connect(driver: Driver, application: Application, where: str) -> Iterator[C
 
 
 @pytest.fixture(name="connect_echo")
-def _connect_echo(driver: Driver, application: Application) -> Iterator[ConnectEcho]:
+def _connect_echo(driver: Driver, application: Application, where: str) -> Iterator[ConnectEcho]:
     connected: list[EchoClient] = []
 
     def connect(
         endpoint: Endpoint, *, user: str = "ada", broadcaster: str = "reverb"
     ) -> EchoClient:
-        echo = EchoClient(driver, "node", next(_names), user)
+        echo = EchoClient(driver, where, next(_names), user)
         echo.order(
             "echo",
             options={
