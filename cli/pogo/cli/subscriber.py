@@ -27,7 +27,7 @@ LONGEST_PAUSE = 30.0
 """Seconds at which the pause stops growing."""
 
 MAX_MESSAGE = 8 * 1024 * 1024
-"""Bytes of one message: the largest event that a server may be set to, escaped."""
+"""Bytes of one message: more than a bus server takes."""
 
 _REFUSED = range(4000, 4100)
 _BACK_AT_ONCE = range(4200, 4300)
@@ -117,6 +117,7 @@ class Subscriber:
         match message.event:
             case "pusher:connection_established":
                 self._pause = FIRST_PAUSE
+                self._refused.clear()
                 socket_id = _decode(message.data, "socket_id")
                 self._reporter.notice(f"connected to {self._target.url}, socket id {socket_id}")
                 return [self._subscribe(socket_id, channel) for channel in self._channels]
