@@ -12,9 +12,11 @@ class Call:
     else that is done for it.
     """
 
-    __slots__ = ("_done", "_open", "outcomes")
+    __slots__ = ("_done", "_open", "outcomes", "since")
 
-    def __init__(self, size: int) -> None:
+    def __init__(self, size: int, since: float) -> None:
+        # When it was handed in, by the event loop's clock.
+        self.since = since
         self.outcomes: list[Outcome] = [SUCCESS] * size
         # Messages that are not answered yet; a BroadcastMulti has several for one event.
         self._open = 0

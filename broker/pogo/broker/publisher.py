@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import functools
 import secrets
 from collections.abc import Sequence
 
@@ -27,6 +28,11 @@ _QUEUE_FULL: dict[StatusCode, DropReason] = {
     StatusCode.SHARD_QUEUE_FULL: "shard_queue_full",
     StatusCode.BROKER_QUEUE_FULL: "broker_queue_full",
 }
+
+SUBJECT_CACHE = 8192
+"""Channels whose encoded subject is remembered (some hundred bytes each), the most recent ones."""
+
+_subject = functools.lru_cache(SUBJECT_CACHE)(channel_subject)
 
 
 class Publisher:
@@ -95,7 +101,7 @@ class Publisher:
         Returns:
             The outcome of each event, in their order.
         """
-        call = Call(len(events))
+        call = Call(len(events), asyncio.get_running_loop().time())
         no_edge = self._live_edges.none_alive()
         for index, event in enumerate(events):
             refusal = self._accept(event, call, index, no_edge=no_edge, json_data=json_data)
@@ -149,7 +155,7 @@ def _messages(event: Event, channels: Sequence[str]) -> list[Message]:
     event_id = event.message_id or secrets.token_hex(12)
     return [
         Message(
-            channel_subject(event.app_id, channel),
+            _subject(event.app_id, channel),
             Delivery(
                 payload=encode_event(event.name, channel, event.data),
                 except_socket_id=event.socket_id,

@@ -41,7 +41,6 @@ class Queued(NamedTuple):
     call: Call
     event: int
     """Where in the call the event is that the message belongs to."""
-    since: float
 
 
 class Load:
@@ -55,14 +54,18 @@ class Load:
         self.max_messages = max_messages
         self.max_bytes = max_bytes
 
-    def has_room(self, messages: int, size: int) -> bool:
-        """Whether so many more messages, of so many bytes together, stay within the bounds."""
-        return self.messages + messages <= self.max_messages and self.bytes + size <= self.max_bytes
-
-    def add(self, messages: int, size: int) -> None:
-        """Count more; with negative figures, less."""
+    def take(self, messages: int, size: int) -> bool:
+        """Count so many messages of so many bytes together, if that is within the bounds."""
+        if self.messages + messages > self.max_messages or self.bytes + size > self.max_bytes:
+            return False
         self.messages += messages
         self.bytes += size
+        return True
+
+    def give(self, size: int) -> None:
+        """Count one message less."""
+        self.messages -= 1
+        self.bytes -= size
 
 
 class Shard:
@@ -91,37 +94,41 @@ class ShardQueues:
         self._empty = asyncio.Event()
         self._empty.set()
 
-    def enqueue(self, messages: Sequence[Message], call: Call, index: int) -> Outcome | None:
+    def enqueue(self, messages: Sequence[Message], call: Call, event: int) -> Outcome | None:
         """Queue the messages of one event: all of them, or none and return why.
 
         The shards are judged before the whole, so that a hot channel is told from a broker that is
         overloaded at large.
         """
-        by_shard: dict[Shard, list[Message]] = {}
+        placed: list[Queued] = []
+        total = 0
+        refusal: Outcome | None = None
         for message in messages:
-            number = crc32(message.subject.encode()) % len(self.shards)
-            by_shard.setdefault(self.shards[number], []).append(message)
-        sizes = {shard: _size(own) for shard, own in by_shard.items()}
-        if not all(shard.load.has_room(len(own), sizes[shard]) for shard, own in by_shard.items()):
-            return SHARD_QUEUE_FULL
-        total = sum(sizes.values())
-        if not self.load.has_room(len(messages), total):
-            return BROKER_QUEUE_FULL
-        now = asyncio.get_running_loop().time()
-        for shard, own in by_shard.items():
-            shard.queue.extend([Queued(message, shard, call, index, now) for message in own])
-            shard.load.add(len(own), sizes[shard])
-            shard.ready.set()
-        self.load.add(len(messages), total)
+            shard = self.shards[crc32(message.subject.encode()) % len(self.shards)]
+            size = len(message.payload)
+            if not shard.load.take(1, size):
+                refusal = SHARD_QUEUE_FULL
+                break
+            placed.append(Queued(message, shard, call, event))
+            total += size
+        if refusal is None and not self.load.take(len(placed), total):
+            refusal = BROKER_QUEUE_FULL
+        if refusal is not None:
+            for item in placed:
+                item.shard.load.give(len(item.message.payload))
+            return refusal
+        for item in placed:
+            item.shard.queue.append(item)
+            item.shard.ready.set()
         self._empty.clear()
-        call.expect(len(messages))
+        call.expect(len(placed))
         return None
 
     def answer(self, item: Queued, failure: Outcome | None) -> None:
         """Tell the caller what became of one message (`None`: the bus has it), and forget it."""
         size = len(item.message.payload)
-        item.shard.load.add(-1, -size)
-        self.load.add(-1, -size)
+        item.shard.load.give(size)
+        self.load.give(size)
         if not self.load.messages:
             self._empty.set()
         item.call.settle(item.event, failure)
@@ -129,10 +136,6 @@ class ShardQueues:
     async def emptied(self) -> None:
         """Wait until everything is answered."""
         await self._empty.wait()
-
-
-def _size(messages: Sequence[Message]) -> int:
-    return sum([len(message.payload) for message in messages])
 
 
 SHARD_QUEUE_FULL = Outcome(StatusCode.SHARD_QUEUE_FULL, "the queue of the channel's shard is full")

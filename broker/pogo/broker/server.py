@@ -148,7 +148,9 @@ class BrokerServer:
         return server
 
     def _bus_changed(self, connected: bool, reason: str) -> None:  # noqa: FBT001 (the bus's signature)
-        self._health.serving = connected and not self._draining
+        if self._draining:
+            return
+        self._health.serving = connected
         if connected:
             log.info("broker is serving")
         else:

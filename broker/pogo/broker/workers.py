@@ -83,7 +83,7 @@ class PublishWorker:
             queue = shard.queue
             while queue and len(self._in_flight) < BATCH_MESSAGES and size < BATCH_BYTES:
                 item = queue.popleft()
-                if item.since < oldest:
+                if item.call.since < oldest:
                     late.append(item)
                 else:
                     self._in_flight.append(item)
