@@ -137,7 +137,7 @@ async def _say_handshakes(edge: Edge, dice: random.Random) -> None:
             request = _handshake(dice)
             await client.write(request)
             answer = await client.read()
-            assert answer.startswith((b"HTTP/1.1 ", b"HTTP/1.0 ")), answer
+            assert answer.startswith(b"HTTP/"), answer
 
 
 async def test_fuzz(caplog: pytest.LogCaptureFixture) -> None:

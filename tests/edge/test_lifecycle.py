@@ -1,4 +1,5 @@
 import asyncio
+import contextlib
 import time
 from pathlib import Path
 
@@ -171,3 +172,14 @@ async def test_lost_connections_are_forgotten() -> None:
         await eventually(lambda: not edge.metric("connections_active"))
 
         assert (0.0, 0.0) == (edge.metric("subscriptions_active"), edge.metric("channels_active"))
+
+
+async def test_no_task_per_connection() -> None:
+    """A hundred clients with a subscription each make no task."""
+    async with running_edge() as edge, contextlib.AsyncExitStack() as stack:
+        before = len(asyncio.all_tasks())
+        for number in range(100):
+            client = await stack.enter_async_context(RawClient(edge.server.port))
+            await client.subscribe(f"channel-{number}")
+
+        assert before == len(asyncio.all_tasks())

@@ -79,4 +79,5 @@ async def _bounded(request: web.Request, handler: Handler) -> web.StreamResponse
 async def _close_after_answer(request: web.Request, response: web.StreamResponse) -> None:
     del request
     response.headers["Connection"] = "close"
+    response.headers["Server"] = "Pogo"
     response.force_close()
