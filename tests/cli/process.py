@@ -20,9 +20,16 @@ class Pogo:
     Standard output and standard error are read as they come, line by line.
     """
 
-    def __init__(self, directory: Path, *args: str, env: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        directory: Path,
+        *args: str,
+        env: Mapping[str, str] | None = None,
+        stdout: int = asyncio.subprocess.PIPE,
+    ) -> None:
         self._directory = directory
         self._args = args
+        self._stdout = stdout
         # Nothing of the developer's own settings or run file may leak in.
         self._env = {
             "PATH": os.environ["PATH"],
@@ -41,13 +48,12 @@ class Pogo:
             cwd=self._directory,
             env=self._env,
             stdin=asyncio.subprocess.DEVNULL,
-            stdout=asyncio.subprocess.PIPE,
+            stdout=self._stdout,
             stderr=asyncio.subprocess.PIPE,
         )
-        assert self.process.stdout is not None
-        assert self.process.stderr is not None
+        streams = [(self.process.stdout, self.out), (self.process.stderr, self.err)]
         self._readers = asyncio.gather(
-            self._read(self.process.stdout, self.out), self._read(self.process.stderr, self.err)
+            *(self._read(stream, lines) for stream, lines in streams if stream is not None)
         )
         return self
 

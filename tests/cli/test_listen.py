@@ -1,4 +1,5 @@
 import json
+import os
 import signal
 from pathlib import Path
 
@@ -34,6 +35,22 @@ async def test_lines_of_json_are_for_programs(tmp_path: Path) -> None:
     assert added["data"]["user_id"] == removed["data"]["user_id"]
     assert {"timestamp", "channel", "event", "data"} == event.keys()
     assert ("c", "e", {"a": [1, "é"]}) == (event["channel"], event["event"], event["data"])
+
+
+async def test_it_ends_when_nobody_reads_its_output(tmp_path: Path) -> None:
+    """As with `pogo listen c | head -1`: no traceback, and no coming back."""
+    async with Pogo(tmp_path, "serve", *ANY_PORT) as serve:
+        await serve.logged("ready")
+        reader, writer = os.pipe()
+        async with Pogo(tmp_path, "listen", "c", stdout=writer) as listen:
+            os.close(writer)
+            await listen.told("listening to c")
+            os.close(reader)
+            await run_pogo(tmp_path, "publish", "c", "e", "1")
+            code = await listen.exit_code()
+
+    assert 1 == code
+    assert ["connected", "listening"] == [line.split(" ")[0] for line in listen.err]
 
 
 async def test_it_comes_back_when_the_server_does(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ import asyncio
 import random
 import secrets
 from collections.abc import Sequence
-from typing import Protocol
+from typing import NoReturn, Protocol
 from urllib.parse import quote, urlsplit
 
 import msgspec
@@ -79,18 +79,24 @@ class Subscriber:
         self._pause = FIRST_PAUSE
         self._refused: set[str] = set()
 
-    async def run(self) -> None:
+    async def run(self) -> NoReturn:
         """Listen until cancelled.
 
         Raises:
             CommandError: The server does not want this client, or is no Pusher server.
         """
         while True:
-            try:
-                async with connect(self._url, max_size=MAX_MESSAGE, compression=None) as websocket:
+            async with await self._connect() as websocket:
+                try:
                     await self._converse(websocket)
-            except ConnectionClosed as closed:
-                await self._come_back_after(closed)
+                except ConnectionClosed as closed:
+                    end = closed
+            await self._come_back_after(end)
+
+    async def _connect(self) -> ClientConnection:
+        while True:
+            try:
+                return await connect(self._url, max_size=MAX_MESSAGE, compression=None)
             except InvalidStatus as refusal:
                 status = refusal.response.status_code
                 if status != _TOO_MANY_REQUESTS and status < _SERVER_ERROR:
@@ -101,7 +107,7 @@ class Subscriber:
             except (OSError, TimeoutError, InvalidHandshake) as error:
                 await self._rest(f"no connection to {self._target.url}: {error}")
 
-    async def _converse(self, websocket: ClientConnection) -> None:
+    async def _converse(self, websocket: ClientConnection) -> NoReturn:
         while True:
             try:
                 answers = self._receive(msgspec.json.decode(await websocket.recv(), type=Message))
