@@ -28,6 +28,12 @@ def test_a_rest_fills_the_bucket_and_no_more() -> None:
     assert [True, True, True, True, False] == _taken(RateLimit(1, 2), [0, 0, 1000, 1000, 1000])
 
 
+@pytest.mark.parametrize("now", [0.3, 5031.123456789, 123456789.987654321])
+def test_a_burst_is_whole_at_any_time(now: float) -> None:
+    """However large the clock's numbers are, ten are ten."""
+    assert [True] * 10 + [False] == _taken(RateLimit(10, 10), [now] * 11)
+
+
 def test_negative_is_unlimited() -> None:
     """A negative rate lets everything pass."""
     assert all(_taken(RateLimit(-1, 1), [1.0] * 1000))

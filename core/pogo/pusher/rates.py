@@ -5,6 +5,10 @@ empty again. Time is passed in, in seconds of any monotonic clock.
 """
 
 
+_ROUNDING = 1e-6
+"""Seconds: more than sums of intervals lose beside the clock of a machine that is up for years."""
+
+
 class RateLimit:
     """So many a second, and a burst at once. Shared by all clients that it applies to."""
 
@@ -15,7 +19,7 @@ class RateLimit:
         if rate == 0 or burst < 1:
             raise ValueError("a rate limit needs a rate other than 0 and a burst of 1 or more")
         self._interval = 1 / rate if rate > 0 else 0.0
-        self._tolerance = (burst - 1) * self._interval
+        self._tolerance = (burst - 1) * self._interval + _ROUNDING
 
     def take(self, busy_until: float, now: float) -> float | None:
         """Take one from the bucket that is empty again at `busy_until`.
