@@ -38,6 +38,7 @@ class Service:
         *,
         program: Sequence[str] = (sys.executable, "-m", "pogo.cli"),
     ) -> None:
+        self.settings = settings
         self._log = log
         ports = {"POGO_PORT": "0", "POGO_GRPC_PORT": "0", "POGO_METRICS_PORT": "0"}
         inherited = {

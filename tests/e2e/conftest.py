@@ -10,7 +10,7 @@ import pytest
 
 from tests.e2e.application import Application, running_application
 from tests.e2e.clients import EchoClient, PusherClient
-from tests.e2e.cluster import Cluster, running_cluster
+from tests.e2e.cluster import Cluster, Service, running_cluster
 from tests.e2e.driver import Driver, running_driver
 
 
@@ -97,6 +97,18 @@ def _cluster(
     with running_cluster(request.param, application, folder) as cluster:
         yield cluster
     assert [] == cluster.errors()
+
+
+@pytest.fixture(name="demo", scope="session")
+def _demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    """Run `pogo serve` as it is without any configuration, but for its ports."""
+    folder = tmp_path_factory.mktemp("demo")
+    # Its own directories, where it leaves its run file.
+    settings = {"HOME": str(folder), "XDG_RUNTIME_DIR": ""}
+    service = Service("serve", settings, folder / "serve.log")
+    yield service
+    service.stop()
+    assert [] == service.errors()
 
 
 @pytest.fixture(name="page", scope="session")

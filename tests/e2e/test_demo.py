@@ -59,18 +59,6 @@ class Window:
 _names = (f"window-{number}" for number in itertools.count())
 
 
-@pytest.fixture(name="demo", scope="module")
-def _demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
-    """Run `pogo serve` as it is without any configuration, but for its ports."""
-    folder = tmp_path_factory.mktemp("demo")
-    # Its own directories, where it leaves its run file.
-    settings = {"HOME": str(folder), "XDG_RUNTIME_DIR": ""}
-    service = Service("serve", settings, folder / "serve.log")
-    yield service
-    service.stop()
-    assert [] == service.errors()
-
-
 @pytest.fixture(name="window")
 def _window(driver: Driver, demo: Service, tmp_path: Path) -> Iterator[Callable[[], Window]]:
     driver.launch_browser()
