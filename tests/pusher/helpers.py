@@ -2,7 +2,8 @@
 
 import json
 
-from pogo.pusher.protocol import AppPolicy, Limits, PusherProtocol
+from pogo.pusher.policy import AppPolicy, Limits
+from pogo.pusher.protocol import PusherProtocol
 from pogo.pusher.rates import RateLimit
 from pogo.pusher.signatures import sign_channel, sign_user
 

@@ -13,17 +13,16 @@ from pogo.pusher.errors import (
     SubscriptionLimitError,
     UnauthorizedSubscriptionError,
 )
-from pogo.pusher.frames import PONG
-from pogo.pusher.members import Member
-from pogo.pusher.protocol import (
-    AppPolicy,
+from pogo.pusher.events import (
     ClientEventReceived,
-    PusherProtocol,
     Reply,
     SubscriptionCancelled,
     SubscriptionRequested,
-    error_messages,
 )
+from pogo.pusher.frames import PONG
+from pogo.pusher.members import Member
+from pogo.pusher.policy import AppPolicy
+from pogo.pusher.protocol import PusherProtocol, error_messages
 from tests.pusher.helpers import (
     KEY,
     SECRET,

@@ -15,12 +15,10 @@ Where `receive()` raises a `ProtocolError`, send `error_messages()`; where it ra
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
 
 from pogo.pusher import frames
 from pogo.pusher.channels import (
     MAX_CHANNEL_NAME,
-    MAX_EVENT_NAME,
     SERVER_TO_USER,
     ChannelKind,
     ChannelNameError,
@@ -48,8 +46,15 @@ from pogo.pusher.errors import (
     SubscriptionLimitError,
     UnauthorizedSubscriptionError,
 )
+from pogo.pusher.events import (
+    ClientEventReceived,
+    Event,
+    Reply,
+    SubscriptionCancelled,
+    SubscriptionRequested,
+)
 from pogo.pusher.members import Member, User, parse_channel_data, parse_user_data
-from pogo.pusher.rates import RateLimit
+from pogo.pusher.policy import AppPolicy, Limits
 from pogo.pusher.signatures import verify_channel, verify_user
 from pogo.pusher.states import (
     ConnectionAction,
@@ -59,64 +64,6 @@ from pogo.pusher.states import (
     next_connection_state,
     next_subscription_state,
 )
-
-
-@dataclass(frozen=True, slots=True)
-class AppPolicy:
-    """What the protocol needs to know of an app. Shared by all of its connections."""
-
-    key: str
-    secrets: tuple[bytes, ...] = field(repr=False)
-    client_events: bool = True
-
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """What one connection may do. Shared by all connections."""
-
-    messages: RateLimit
-    client_events: RateLimit
-    activity_timeout: int = 54
-    max_subscriptions: int = 1000
-    max_channel_length: int = MAX_CHANNEL_NAME
-    max_event_length: int = MAX_EVENT_NAME
-    max_presence_data: int = 2048
-
-
-@dataclass(frozen=True, slots=True)
-class Reply:
-    """The client is to get this message."""
-
-    message: bytes
-
-
-@dataclass(frozen=True, slots=True)
-class SubscriptionRequested:
-    """The client may subscribe; `member` is who it is on a presence channel."""
-
-    channel: str
-    kind: ChannelKind
-    member: Member | None
-
-
-@dataclass(frozen=True, slots=True)
-class SubscriptionCancelled:
-    """The client unsubscribed; `kind` tells whether somebody may have left a presence channel."""
-
-    channel: str
-    kind: ChannelKind
-
-
-@dataclass(frozen=True, slots=True)
-class ClientEventReceived:
-    """The client has this message for the other subscribers of the channel."""
-
-    channel: str
-    message: bytes
-
-
-Event = Reply | SubscriptionRequested | SubscriptionCancelled | ClientEventReceived
-"""What a message from the client amounts to."""
 
 
 class PusherProtocol:

@@ -4,7 +4,6 @@ The generic cell rate algorithm: a client's only state is the time at which its 
 empty again. Time is passed in, in seconds of any monotonic clock.
 """
 
-
 _ROUNDING = 1e-6
 """Seconds: more than sums of intervals lose beside the clock of a machine that is up for years."""
 

@@ -13,7 +13,7 @@ from pogo.pusher.errors import (
     UnknownAppError,
 )
 from pogo.pusher.origins import origin_allowed
-from pogo.pusher.protocol import AppPolicy
+from pogo.pusher.policy import AppPolicy
 from pogo.settings import App
 
 

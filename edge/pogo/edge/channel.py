@@ -173,7 +173,7 @@ def _write_all(targets: tuple[Connection, ...], data: bytes, messages: int) -> N
     """Write the same bytes to many connections.
 
     The kernel takes them directly while nothing waits in a connection's transport, which saves
-    the transport's own bookkeeping; `Connection.sent_part` takes over when it does not.
+    the transport's own bookkeeping; `SocketWriter.sent_part` takes over when it does not.
     """
     write = os.write
     size = len(data)
@@ -185,8 +185,8 @@ def _write_all(targets: tuple[Connection, ...], data: bytes, messages: int) -> N
             written = write(target.fd, data)
         except BlockingIOError:
             written = 0
-        except OSError as error:
-            target.write_failed(error)
+        except OSError:
+            target.write_failed()
             continue
         if written != size:
             target.sent_part(data, written)

@@ -5,7 +5,6 @@ its channels, and is swept (see `pogo.edge.sweeper`) when something is due.
 """
 
 import asyncio
-import os
 from dataclasses import dataclass
 from typing import Protocol, assert_never
 
@@ -17,6 +16,7 @@ from pogo.edge.apps import EdgeApp
 from pogo.edge.metrics import EdgeMetrics
 from pogo.edge.sweeper import Sweeper
 from pogo.edge.websocket import PING, FrameReaders, close_reason, frame_text
+from pogo.edge.writer import SocketWriter
 from pogo.pusher.errors import (
     BinaryMessageError,
     CloseError,
@@ -24,14 +24,13 @@ from pogo.pusher.errors import (
     PongTimeoutError,
     PusherError,
 )
-from pogo.pusher.protocol import (
+from pogo.pusher.events import (
     ClientEventReceived,
-    PusherProtocol,
     Reply,
     SubscriptionCancelled,
     SubscriptionRequested,
-    error_messages,
 )
+from pogo.pusher.protocol import PusherProtocol, error_messages
 from pogo.pusher.states import ConnectionState
 
 
@@ -81,22 +80,17 @@ class Services:
     metrics: EdgeMetrics
 
 
-class Connection(asyncio.Protocol):
+class Connection(SocketWriter):
     """A connection after its handshake, until its socket is gone."""
 
     __slots__ = (
-        "_acknowledged",
         "_close_deadline",
-        "_enqueued",
         "_fragments",
         "_heard_at",
         "_pinged_at",
         "_reader",
         "_services",
-        "_transport",
         "app",
-        "fd",
-        "paused",
         "protocol",
         "sweep_at",
     )
@@ -109,14 +103,10 @@ class Connection(asyncio.Protocol):
         protocol: PusherProtocol,
     ) -> None:
         """Take a socket over from the handshake, which then says `establish` or `refuse`."""
-        self._transport = transport
+        super().__init__(transport)
         self._services = services
         self.app = app
         self.protocol = protocol
-        # The socket's descriptor while it may be written to directly, and else -1.
-        self.fd: int = transport.get_extra_info("socket").fileno()
-        # Whether bytes wait in the transport, behind which everything else has to queue.
-        self.paused = False
         self.sweep_at = 0
         # The reader of a message that has not completely arrived, and its fragments.
         self._reader: ServerProtocol | None = None
@@ -124,10 +114,6 @@ class Connection(asyncio.Protocol):
         self._heard_at = services.loop.time()
         self._pinged_at = 0.0
         self._close_deadline: float | None = None
-        # Bytes handed to the transport since it began to wait, and how many of them the client
-        # had taken at the last sweep: no progress means that it does not read.
-        self._enqueued = 0
-        self._acknowledged = 0
 
     @property
     def socket_id(self) -> str:
@@ -141,7 +127,7 @@ class Connection(asyncio.Protocol):
 
     def establish(self, response: bytes) -> None:
         """Accept the handshake with this HTTP response, and open the conversation."""
-        self._take_over()
+        self.take_over()
         self._services.metrics.messages_out += 1
         self.send(response + frame_text(self.protocol.establish()))
         limits = self._services.limits
@@ -149,13 +135,8 @@ class Connection(asyncio.Protocol):
 
     def refuse(self, response: bytes, error: CloseError) -> None:
         """Accept the handshake, since a browser learns nothing from an HTTP error, and close."""
-        self._take_over()
+        self.take_over()
         self._close(error, response)
-
-    def _take_over(self) -> None:
-        self._transport.set_protocol(self)
-        # Nothing is buffered that the socket would take; `paused` is true from the first byte on.
-        self._transport.set_write_buffer_limits(high=0)
 
     # Writing
 
@@ -164,59 +145,27 @@ class Connection(asyncio.Protocol):
         self._services.metrics.messages_out += 1
         self.send(frame_text(message))
 
-    def send(self, data: bytes) -> None:
-        """Send frames, behind everything that was sent before."""
-        if self.paused:
-            self.enqueue(data)
-            return
-        try:
-            written = os.write(self.fd, data)
-        except BlockingIOError:
-            written = 0
-        except OSError as error:
-            self.write_failed(error)
-            return
-        if written != len(data):
-            self.sent_part(data, written)
+    @property
+    def max_write_buffer(self) -> int:
+        """The most bytes that may wait."""
+        return self._services.limits.max_write_buffer
 
-    def sent_part(self, data: bytes, written: int) -> None:
-        """Leave the rest of what the socket did not take to the transport."""
-        rest = data[written:]
-        self._enqueued = len(rest)
-        self._acknowledged = 0
-        self._transport.write(rest)
-
-    def enqueue(self, data: bytes, messages: int = 1) -> None:
-        """Queue frames behind those that wait, up to the limit of the write buffer."""
-        if self.closing:
-            return
-        limits = self._services.limits
-        if self._transport.get_write_buffer_size() + len(data) <= limits.max_write_buffer:
-            self._enqueued += len(data)
-            self._transport.write(data)
-        elif limits.drop_when_slow:
-            self._services.metrics.dropped_by_drop += messages
+    def overflowed(self, messages: int) -> None:
+        """Close a client that reads too slowly, or let it miss something: as the settings say."""
+        metrics = self._services.metrics
+        if self._services.limits.drop_when_slow:
+            metrics.dropped_by_drop += messages
         else:
-            self._services.metrics.dropped_by_close += messages
+            metrics.dropped_by_close += messages
             self.close(OverCapacityError("the client reads too slowly"))
 
-    def write_failed(self, error: OSError) -> None:
-        """Give a socket up that cannot be written to. The client went away: that is no error."""
-        del error
-        if self.fd >= 0:
-            self._transport.abort()
-
     def pause_writing(self) -> None:
-        """Note that bytes wait in the transport."""
-        self.paused = True
+        """Note that bytes wait, and look after a while whether any were taken."""
+        super().pause_writing()
         services = self._services
         due = services.loop.time() + services.limits.write_wait
         if not 0 < self.sweep_at <= due:
             services.sweeper.schedule(self, due)
-
-    def resume_writing(self) -> None:
-        """Note that the socket has taken everything."""
-        self.paused = False
 
     # Reading
 
@@ -311,10 +260,6 @@ class Connection(asyncio.Protocol):
                 self.send(data)
         self._begin_closing()
 
-    def abort(self) -> None:
-        """Drop the connection without a word."""
-        self._transport.abort()
-
     def _send_from(self, reader: ServerProtocol) -> None:
         """Send what the frame layer has to say by itself."""
         chunks = reader.data_to_send()
@@ -360,7 +305,7 @@ class Connection(asyncio.Protocol):
             self._transport.abort()
             return None
         limits = self._services.limits
-        if self.paused and not self._progressed():
+        if self.paused and not self.progressed():
             self._services.metrics.closed.labels("stalled").inc()
             self._transport.abort()
             return None
@@ -375,10 +320,3 @@ class Connection(asyncio.Protocol):
                 self.close(PongTimeoutError("no answer to a ping"))
                 return self._close_deadline
         return min(due, now + limits.write_wait) if self.paused else due
-
-    def _progressed(self) -> bool:
-        """Whether the client has taken any byte since the last time this was asked."""
-        acknowledged = self._enqueued - self._transport.get_write_buffer_size()
-        progressed = acknowledged > self._acknowledged
-        self._acknowledged = acknowledged
-        return progressed

@@ -15,7 +15,7 @@ from pogo.edge.presence import ChannelPresence, RegistryWriter
 from pogo.edge.websocket import frame_text
 from pogo.pusher.channels import ChannelKind
 from pogo.pusher.errors import ClientEventError, SubscriptionLimitError
-from pogo.pusher.protocol import (
+from pogo.pusher.events import (
     ClientEventReceived,
     SubscriptionCancelled,
     SubscriptionRequested,

@@ -23,7 +23,8 @@ from pogo.edge.sweeper import Sweeper
 from pogo.edge.websocket import FrameReaders
 from pogo.pusher.errors import CloseError, OverCapacityError, ReconnectError
 from pogo.pusher.handshake import make_socket_id, parse_target
-from pogo.pusher.protocol import Limits, PusherProtocol
+from pogo.pusher.policy import Limits
+from pogo.pusher.protocol import PusherProtocol
 from pogo.pusher.rates import RateLimit
 from pogo.registry import Registry
 from pogo.registry.keys import node_key

@@ -1,0 +1,42 @@
+"""What a client's message amounts to, for whoever owns its `PusherProtocol`."""
+
+from dataclasses import dataclass
+
+from pogo.pusher.channels import ChannelKind
+from pogo.pusher.members import Member
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """The client is to get this message."""
+
+    message: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class SubscriptionRequested:
+    """The client may subscribe; `member` is who it is on a presence channel."""
+
+    channel: str
+    kind: ChannelKind
+    member: Member | None
+
+
+@dataclass(frozen=True, slots=True)
+class SubscriptionCancelled:
+    """The client unsubscribed; `kind` tells whether somebody may have left a presence channel."""
+
+    channel: str
+    kind: ChannelKind
+
+
+@dataclass(frozen=True, slots=True)
+class ClientEventReceived:
+    """The client has this message for the other subscribers of the channel."""
+
+    channel: str
+    message: bytes
+
+
+Event = Reply | SubscriptionRequested | SubscriptionCancelled | ClientEventReceived
+"""What a message from the client amounts to."""
