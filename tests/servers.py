@@ -258,6 +258,7 @@ class RedisServer(_Server):
 
     def _config(self, port: int) -> list[str]:
         lines = [f"bind {HOST}", f"dir {self.directory}", 'save ""', "appendonly no"]
+        lines.append("repl-diskless-sync-delay 0")  # replicas need not wait for each other
         if self.certificate is None:
             lines.append(f"port {port}")
         else:
@@ -270,7 +271,16 @@ class RedisServer(_Server):
             lines.append(f"requirepass {self.password}")
         return [*lines, *self.config]
 
+    async def until_info(self, section: str, text: str) -> None:
+        """Wait until a section of INFO contains a text."""
+        async with asyncio.timeout(START_TIMEOUT):
+            while text not in await self._info(self.port, section):  # noqa: ASYNC110 (asks a server)
+                await asyncio.sleep(0.02)
+
     async def _answers(self, port: int, process: subprocess.Popen[bytes]) -> bool:
+        return f"process_id:{process.pid}\r\n" in await self._info(port, "server")
+
+    async def _info(self, port: int, section: str) -> str:
         context = None
         if self.certificate is not None:
             context = ssl.create_default_context(cafile=self.certificate.certificate)
@@ -279,12 +289,24 @@ class RedisServer(_Server):
             if self.password:
                 writer.write(f"AUTH {self.user or 'default'} {self.password}\r\n".encode())
                 await reader.readuntil(b"\r\n")
-            writer.write(b"INFO server\r\n")
+            writer.write(f"INFO {section}\r\n".encode())
             size = int((await reader.readuntil(b"\r\n")).removeprefix(b"$"))
-            info = await reader.readexactly(size)
+            return (await reader.readexactly(size)).decode()
         finally:
             writer.close()
-        return f"process_id:{process.pid}\r\n".encode() in info
+
+
+class RedisReplica(RedisServer):
+    """A replica, started when it has caught up with its master."""
+
+    name = "redis-replica"
+
+    def __init__(self, directory: Path, *, master: RedisServer) -> None:
+        super().__init__(directory, config=[f"replicaof {HOST} {master.port}"])
+
+    async def _answers(self, port: int, process: subprocess.Popen[bytes]) -> bool:
+        is_up = await super()._answers(port, process)
+        return is_up and "master_link_status:up" in await self._info(port, "replication")
 
 
 class RedisSentinel(RedisServer):

@@ -40,7 +40,10 @@ class MessageTooLargeError(BusError):
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """One payload on its way to the subscribers of one subject."""
+    """One payload on its way to the subscribers of one subject.
+
+    The subject comes from `channel_subject`: adapters write it to the wire as it is.
+    """
 
     subject: str
     payload: bytes

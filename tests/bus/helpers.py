@@ -1,0 +1,147 @@
+"""Buses on real servers, and what tests wait for."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from pogo.bus import Bus, Message, channel_subject
+from pogo.bus.memory import MemoryBus
+from pogo.bus.nats import NatsBus
+from pogo.bus.redis import RedisBus, RedisOptions
+from tests.servers import NatsServer, RedisServer
+
+SUBJECT = channel_subject("app", "room")
+
+
+def messages(*payloads: bytes, subject: str = SUBJECT) -> list[Message]:
+    """Make one message of each payload."""
+    return [Message(subject, payload) for payload in payloads]
+
+
+def numbers(count: int) -> list[bytes]:
+    """Return as many payloads, all different."""
+    return [b"%d" % number for number in range(count)]
+
+
+class Inbox:
+    """A handler that keeps what it gets."""
+
+    def __init__(self) -> None:
+        self.payloads: list[bytes] = []
+        self._arrived = asyncio.Event()
+
+    def __call__(self, payload: bytes) -> None:
+        """Take one payload."""
+        self.payloads.append(payload)
+        self._arrived.set()
+
+    async def until(self, payload: bytes, within: float = 5.0) -> list[bytes]:
+        """Wait until a payload has arrived, and return all that came up to now."""
+        async with asyncio.timeout(within):
+            while payload not in self.payloads:
+                self._arrived.clear()
+                await self._arrived.wait()
+        return self.payloads
+
+
+class Status:
+    """A status listener that can be waited for."""
+
+    def __init__(self, bus: Bus) -> None:
+        self.changes: list[tuple[bool, str]] = []
+        self._changed = asyncio.Event()
+        bus.add_status_listener(self._take)
+
+    async def until(self, within: float, *, connected: bool) -> None:
+        """Wait until the last thing that was told is `connected`."""
+        async with asyncio.timeout(within):
+            while not self.changes or self.changes[-1][0] != connected:
+                self._changed.clear()
+                await self._changed.wait()
+
+    def _take(self, connected: bool, reason: str) -> None:  # noqa: FBT001 (a StatusListener)
+        self.changes.append((connected, reason))
+        self._changed.set()
+
+
+@dataclass(slots=True)
+class Remote:
+    """A server, and the buses that tests open on it."""
+
+    server: NatsServer | RedisServer
+    make: Callable[[], Bus]
+    buses: list[Bus] = field(default_factory=list)
+
+    async def bus(self) -> Bus:
+        """Start one more bus."""
+        bus = self.make()
+        self.buses.append(bus)
+        await bus.start()
+        return bus
+
+
+@contextlib.asynccontextmanager
+async def closing(remote: Remote) -> AsyncIterator[Remote]:
+    """Close the buses in the end, and then stop the server."""
+    try:
+        yield remote
+    finally:
+        for bus in remote.buses:
+            await bus.close()
+        await remote.server.stop()
+
+
+def nats_remote(directory: Path) -> Remote:
+    """Make an adapter's server and buses: NATS."""
+    server = NatsServer(directory)
+    return Remote(server, lambda: NatsBus([server.url]))
+
+
+def redis_remote(directory: Path) -> Remote:
+    """Make an adapter's server and buses: Redis."""
+    server = RedisServer(directory)
+    return Remote(server, lambda: RedisBus(RedisOptions(port=server.port)))
+
+
+@contextlib.asynccontextmanager
+async def remote_pair(remote: Remote) -> AsyncIterator[tuple[Bus, Bus]]:
+    """Open two buses on one server."""
+    async with closing(remote):
+        await remote.server.start()
+        yield await remote.bus(), await remote.bus()
+
+
+@contextlib.asynccontextmanager
+async def memory_pair(directory: Path) -> AsyncIterator[tuple[Bus, Bus]]:
+    """Open the one bus that a process has in memory."""
+    del directory
+    bus = MemoryBus()
+    await bus.start()
+    try:
+        yield bus, bus
+    finally:
+        await bus.close()
+
+
+async def elapsed(work: Awaitable[object]) -> float:
+    """Return how many seconds something takes."""
+    loop = asyncio.get_running_loop()
+    started = loop.time()
+    await work
+    return loop.time() - started
+
+
+async def subscribe(bus: Bus, *subjects: str) -> Inbox:
+    """Subscribe an inbox to subjects, and wait until the server knows."""
+    inbox = Inbox()
+    for subject in subjects or (SUBJECT,):
+        bus.subscribe(subject, inbox)
+    await bus.flush()
+    return inbox
+
+
+def all_confirmed(outcomes: Sequence[object]) -> bool:
+    """Tell whether the server has every message."""
+    return all(outcome is None for outcome in outcomes)

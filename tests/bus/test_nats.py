@@ -1,0 +1,283 @@
+"""What only the NATS adapter has: log-in, permissions, several servers, cheap subscriptions."""
+
+import asyncio
+import gc
+import json
+import tracemalloc
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+from structlog.testing import capture_logs
+
+from pogo.bus import BusError, BusRefusedError, BusUnavailableError, channel_subject
+from pogo.bus.nats import NatsBus
+from pogo.bus.nats_client import Address
+from tests.bus.helpers import (
+    SUBJECT,
+    Inbox,
+    Status,
+    all_confirmed,
+    elapsed,
+    messages,
+    numbers,
+    subscribe,
+)
+from tests.servers import HOST, NatsServer, make_certificate
+
+PASSWORD = "p@ss/wörd"
+QUOTED = "p%40ss%2Fw%C3%B6rd"
+
+
+@pytest.fixture(name="guarded")
+async def _guarded(tmp_path: Path) -> AsyncIterator[NatsServer]:
+    """A server with one user, whose password needs quoting in a URL."""
+    async with NatsServer(tmp_path, args=["--user", "pogo", "--pass", PASSWORD]) as server:
+        yield server
+
+
+async def test_user_and_password(guarded: NatsServer) -> None:
+    """They are taken from the URL, unquoted."""
+    bus = NatsBus([f"nats://pogo:{QUOTED}@{HOST}:{guarded.port}"])
+    await bus.start()
+
+    assert await bus.publish(messages(b"1")) == [None]
+    await bus.close()
+
+
+async def test_token(tmp_path: Path) -> None:
+    """A user without a password is a token."""
+    async with NatsServer(tmp_path, args=["--auth", "s3cret"]) as server:
+        bus = NatsBus([f"nats://s3cret@{HOST}:{server.port}"])
+        await bus.start()
+
+        assert await bus.publish(messages(b"1")) == [None]
+        await bus.close()
+
+
+async def test_wrong_password(guarded: NatsServer) -> None:
+    """It is said clearly, without the password; the bus keeps trying until it is let in."""
+    with capture_logs() as logs:
+        bus = NatsBus([f"nats://pogo:wr0ng@{HOST}:{guarded.port}"])
+        status = Status(bus)
+        await bus.start()
+        (outcome,) = await bus.publish(messages(b"1"))
+        guarded.kill()
+        guarded.args = []
+        await guarded.start()
+        await status.until(2.0, connected=True)
+        await bus.close()
+
+    assert "Authorization Violation" in str(outcome)
+    assert "Authorization Violation" in logs[1]["reason"]
+    assert ["debug", "warning"] == [entry["log_level"] for entry in logs[:2]]
+    assert "wr0ng" not in str(logs) + repr(bus) + str(outcome)
+
+
+async def test_password_that_is_changed(guarded: NatsServer) -> None:
+    """A user who is shut out while connected gets in again: nats-py alone would stay closed."""
+    bus = NatsBus([f"nats://pogo:{QUOTED}@{HOST}:{guarded.port}"])
+    status = Status(bus)
+    await bus.start()
+    inbox = await subscribe(bus)
+    own_args = guarded.args
+    for args in (["--user", "pogo", "--pass", "new"], own_args):
+        guarded.kill()
+        guarded.args = args
+        await guarded.start()
+        connected = args is own_args
+        await status.until(2.0, connected=connected)
+    await bus.publish(messages(b"1"))
+
+    assert await inbox.until(b"1") == [b"1"]
+    await bus.close()
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://user:secret@127.0.0.1:4222",
+        "nats://user:secret@127.0.0.1:port",
+        "nats://user:secret@",
+        "nats://user:secret@[::1",
+        "ws://user:secret@127.0.0.1",
+        "",
+    ],
+)
+async def test_url_that_can_never_work(url: str) -> None:
+    """`start` refuses it, without repeating the password."""
+    with pytest.raises(BusError, match="not a NATS URL") as caught:
+        await NatsBus([url]).start()
+
+    assert "secret" not in str(caught.value)
+
+
+async def test_no_url() -> None:
+    """At least one server has to be named."""
+    with pytest.raises(BusError, match="no NATS URL"):
+        await NatsBus([]).start()
+
+
+@pytest.mark.parametrize(
+    ("url", "address"),
+    [
+        ("localhost", Address("nats", "localhost", 4222, None, None)),
+        ("localhost:4333", Address("nats", "localhost", 4333, None, None)),
+        ("tls://[::1]", Address("tls", "::1", 4222, None, None)),
+        ("nats://token@host", Address("nats", "host", 4222, "token", None)),
+        ("nats://me:%2F@host:1", Address("nats", "host", 1, "me", "/")),
+    ],
+)
+def test_url(url: str, address: Address) -> None:
+    """Scheme and port may be left out."""
+    assert address == Address.parse(url)
+
+
+def test_address_hides_its_credentials() -> None:
+    """They are in none of its texts, and not in the URL that nats-py gets."""
+    address = Address.parse("nats://token-or-user:secret@[::1]:4222")
+
+    assert str(address) == "[::1]:4222"
+    assert "secret" not in repr(address)
+    assert "token-or-user" not in repr(address)
+    assert address.options()["servers"] == ["nats://[::1]:4222"]
+
+
+async def test_tls(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`tls://` encrypts, and checks the certificate against the system's authorities."""
+    made = make_certificate(tmp_path)
+    args = ["--tls", "--tlscert", str(made.certificate), "--tlskey", str(made.key)]
+    async with NatsServer(tmp_path / "nats", args=args) as server:
+        bus = NatsBus([f"tls://{HOST}:{server.port}"])
+        status = Status(bus)
+        await bus.start()
+        (refused,) = await bus.publish(messages(b"1"))
+        monkeypatch.setenv("SSL_CERT_FILE", str(made.certificate))
+        await status.until(2.0, connected=True)
+
+        assert "CERTIFICATE_VERIFY_FAILED" in str(refused)
+        assert await bus.publish(messages(b"2")) == [None]
+        await bus.close()
+
+
+async def test_password_is_not_sent_in_the_clear(guarded: NatsServer) -> None:
+    """With `tls://`, a server that does not offer TLS gets no password."""
+    bus = NatsBus([f"tls://pogo:{QUOTED}@{HOST}:{guarded.port}"])
+    await bus.start()
+    (outcome,) = await bus.publish(messages(b"1"))
+
+    assert "does not offer TLS" in str(outcome)
+    await bus.close()
+
+
+async def test_several_servers(tmp_path: Path) -> None:
+    """When one goes, the next is used; subscriptions move with it."""
+    one, two = NatsServer(tmp_path / "one"), NatsServer(tmp_path / "two")
+    one.reserve_port()
+    async with two:
+        bus = NatsBus([one.url, two.url])
+        status = Status(bus)
+        await bus.start()
+        await status.until(2.0, connected=True)
+        inbox = await subscribe(bus)
+        await bus.publish(messages(b"1"))
+        await inbox.until(b"1")
+        await one.start()
+        two.kill()
+        await status.until(1.0, connected=False)
+        await status.until(2.0, connected=True)
+
+        assert await bus.publish(messages(b"2")) == [None]
+        assert await inbox.until(b"2") == [b"1", b"2"]
+        await bus.close()
+        await one.stop()
+
+
+async def test_permissions(tmp_path: Path) -> None:
+    """What the server does not permit fails alone; each subject is logged once, and all counted."""
+    closed = channel_subject("app", "Closed")
+    config = tmp_path / "nats.conf"
+    rules = {"publish": {"deny": [closed]}, "subscribe": {"deny": [closed]}}
+    user = {"user": "pogo", "password": "pogo", "permissions": rules}
+    config.write_text(json.dumps({"authorization": {"users": [user]}}))
+    with capture_logs() as logs:
+        async with NatsServer(tmp_path / "nats", args=["-c", str(config)]) as server:
+            bus = NatsBus([f"nats://pogo:pogo@{HOST}:{server.port}"])
+            await bus.start()
+            inbox = await subscribe(bus, SUBJECT, closed)
+            batch = [*messages(b"1"), *messages(b"2", subject=closed), *messages(b"3")]
+            first = await bus.publish(batch)
+            second = await bus.publish(batch)
+            third = await bus.publish(messages(b"end"))
+            await inbox.until(b"end")
+            await bus.close()
+
+    expected = [type(None), BusRefusedError, type(None)]
+    assert expected == [type(outcome) for outcome in first]
+    assert expected == [type(outcome) for outcome in second]
+    assert third == [None]
+    assert inbox.payloads == [b"1", b"3", b"1", b"3", b"end"]
+    assert bus.permission_violations == 3
+    warnings = [entry["detail"] for entry in logs if entry["log_level"] == "warning"]
+    assert [
+        f'permissions violation for {what} to "{closed.lower()}"'
+        for what in ("subscription", "publish")
+    ] == warnings
+
+
+async def test_server_error_that_ends_the_connection(nats_server: NatsServer) -> None:
+    """A command that the server refuses costs a connection, not the bus."""
+    bus = NatsBus([nats_server.url])
+    status = Status(bus)
+    await bus.start()
+    inbox = await subscribe(bus)
+    (outcome,) = await bus.publish(messages(b"", subject="no subject at all"))
+    await status.until(1.0, connected=False)
+    await status.until(2.0, connected=True)
+    await bus.publish(messages(b"1"))
+
+    assert isinstance(outcome, BusUnavailableError)
+    assert await inbox.until(b"1") == [b"1"]
+    await bus.close()
+
+
+async def test_silent_listener_is_given_up() -> None:
+    """Something that accepts connections and never answers does not hold the bus up for long."""
+
+    async def accept(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writers.append(writer)
+
+    writers: list[asyncio.StreamWriter] = []
+    listener = await asyncio.start_server(accept, HOST, 0)
+    port = listener.sockets[0].getsockname()[1]
+    bus = NatsBus([f"nats://{HOST}:{port}"])
+
+    assert await elapsed(bus.start()) < 2.5
+    (outcome,) = await bus.publish(messages(b"1"))
+    assert isinstance(outcome, BusUnavailableError)
+    assert "timed out" in str(outcome)
+    await bus.close()
+    for writer in writers:
+        writer.close()
+    listener.close()
+
+
+async def test_memory_of_a_subscription(nats_server: NatsServer) -> None:
+    """Ten thousand subscriptions take at most 0.6 KB each, their subjects included."""
+    bus = NatsBus([nats_server.url])
+    await bus.start()
+    inbox = Inbox()
+    gc.collect()
+    tracemalloc.start()
+    for number in range(10_000):
+        bus.subscribe(channel_subject("app", f"private-App.Models.User.{number}"), inbox)
+    await bus.flush()
+    gc.collect()
+    used, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+
+    assert used / 10_000 <= 600
+    last = channel_subject("app", "private-App.Models.User.9999")
+    assert all_confirmed(await bus.publish(messages(*numbers(3), subject=last)))
+    assert await inbox.until(b"2") == numbers(3)
+    await bus.close()

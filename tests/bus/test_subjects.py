@@ -1,0 +1,39 @@
+import re
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pogo.bus import channel_subject
+
+# Any text that UTF-8 can encode, with the characters that NATS gives a meaning to well represented.
+_NAMES = st.text(st.one_of(st.sampled_from(" .*>$=\t\r\n%@;,#"), st.characters(codec="utf-8")))
+
+
+@given(_NAMES, _NAMES)
+def test_subject_has_only_legal_characters(app_id: str, channel: str) -> None:
+    """Whatever the names, the subject keeps its shape and its alphabet."""
+    subject = channel_subject(app_id, channel)
+
+    assert re.fullmatch(r"pogo\.v1\.[A-Za-z0-9_=-]*\.ch\.[A-Za-z0-9_=-]*", subject)
+
+
+@given(st.tuples(_NAMES, _NAMES), st.tuples(_NAMES, _NAMES))
+def test_different_channels_have_different_subjects(
+    one: tuple[str, str], other: tuple[str, str]
+) -> None:
+    """Two channels share a subject only if they are the same."""
+    assert (one == other) == (channel_subject(*one) == channel_subject(*other))
+
+
+@pytest.mark.parametrize(
+    ("channel", "subject"),
+    [
+        ("private-App.Models.User.7", "pogo.v1.1.ch.private-App=2EModels=2EUser=2E7"),
+        ("a=b@c,d.e;f", "pogo.v1.1.ch.a=3Db=40c=2Cd=2Ee=3Bf"),
+        ("#server-to-user-7", "pogo.v1.1.ch.=23server-to-user-7"),
+    ],
+)
+def test_subject_is_stable(channel: str, subject: str) -> None:
+    """Nodes of different versions share a bus, so the encoding does not change."""
+    assert subject == channel_subject("1", channel)
