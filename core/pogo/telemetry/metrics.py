@@ -1,8 +1,12 @@
 """The page that Prometheus reads."""
 
 from aiohttp import web
-from prometheus_client import CollectorRegistry
+from prometheus_client import CollectorRegistry, disable_created_metrics
 from prometheus_client.exposition import choose_encoder
+
+
+SHUTDOWN_TIMEOUT = 1.0
+"""Seconds that a scrape has to finish when the server stops."""
 
 
 class MetricsServer:
@@ -12,6 +16,8 @@ class MetricsServer:
     """
 
     def __init__(self, registry: CollectorRegistry, host: str, port: int) -> None:
+        # A second series for each counter, its time of creation, is of no use to anybody here.
+        disable_created_metrics()
         self._registry = registry
         self._host = host
         self._requested_port = port
@@ -32,7 +38,7 @@ class MetricsServer:
         """
         app = web.Application()
         app.router.add_get("/metrics", self._metrics)
-        self._runner = web.AppRunner(app, access_log=None)
+        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=SHUTDOWN_TIMEOUT)
         await self._runner.setup()
         site = web.TCPSite(self._runner, self._host, self._requested_port)
         try:
