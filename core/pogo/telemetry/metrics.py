@@ -4,7 +4,6 @@ from aiohttp import web
 from prometheus_client import CollectorRegistry, disable_created_metrics
 from prometheus_client.exposition import choose_encoder
 
-
 SHUTDOWN_TIMEOUT = 1.0
 """Seconds that a scrape has to finish when the server stops."""
 
@@ -17,7 +16,7 @@ class MetricsServer:
 
     def __init__(self, registry: CollectorRegistry, host: str, port: int) -> None:
         # A second series for each counter, its time of creation, is of no use to anybody here.
-        disable_created_metrics()
+        disable_created_metrics()  # type: ignore[no-untyped-call]  # prometheus_client has no types here
         self._registry = registry
         self._host = host
         self._requested_port = port
