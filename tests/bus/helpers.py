@@ -5,6 +5,7 @@ import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TypeVar
 
 from pogo.bus import Bus, Message, channel_subject
 from pogo.bus.memory import MemoryBus
@@ -13,6 +14,8 @@ from pogo.bus.redis import RedisBus, RedisOptions
 from tests.servers import NatsServer, RedisServer
 
 SUBJECT = channel_subject("app", "room")
+
+_Bus = TypeVar("_Bus", bound=Bus)
 
 
 def messages(*payloads: bytes, subject: str = SUBJECT) -> list[Message]:
@@ -51,18 +54,20 @@ class Status:
 
     def __init__(self, bus: Bus) -> None:
         self.changes: list[tuple[bool, str]] = []
+        self._connected = bus.connected
         self._changed = asyncio.Event()
         bus.add_status_listener(self._take)
 
     async def until(self, within: float, *, connected: bool) -> None:
-        """Wait until the last thing that was told is `connected`."""
+        """Wait until the bus has told that it is connected, or that it is not."""
         async with asyncio.timeout(within):
-            while not self.changes or self.changes[-1][0] != connected:
+            while self._connected != connected:
                 self._changed.clear()
                 await self._changed.wait()
 
     def _take(self, connected: bool, reason: str) -> None:  # noqa: FBT001 (a StatusListener)
         self.changes.append((connected, reason))
+        self._connected = connected
         self._changed.set()
 
 
@@ -117,10 +122,16 @@ async def remote_pair(remote: Remote) -> AsyncIterator[tuple[Bus, Bus]]:
 async def memory_pair(directory: Path) -> AsyncIterator[tuple[Bus, Bus]]:
     """Open the one bus that a process has in memory."""
     del directory
-    bus = MemoryBus()
+    async with opened(MemoryBus()) as bus:
+        yield bus, bus
+
+
+@contextlib.asynccontextmanager
+async def opened(bus: _Bus) -> AsyncIterator[_Bus]:
+    """Start a bus, and close it in the end."""
     await bus.start()
     try:
-        yield bus, bus
+        yield bus
     finally:
         await bus.close()
 

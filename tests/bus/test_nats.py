@@ -21,6 +21,7 @@ from tests.bus.helpers import (
     elapsed,
     messages,
     numbers,
+    opened,
     subscribe,
 )
 from tests.servers import HOST, NatsServer, make_certificate
@@ -38,35 +39,29 @@ async def _guarded(tmp_path: Path) -> AsyncIterator[NatsServer]:
 
 async def test_user_and_password(guarded: NatsServer) -> None:
     """They are taken from the URL, unquoted."""
-    bus = NatsBus([f"nats://pogo:{QUOTED}@{HOST}:{guarded.port}"])
-    await bus.start()
-
-    assert await bus.publish(messages(b"1")) == [None]
-    await bus.close()
+    async with opened(NatsBus([f"nats://pogo:{QUOTED}@{HOST}:{guarded.port}"])) as bus:
+        assert await bus.publish(messages(b"1")) == [None]
 
 
 async def test_token(tmp_path: Path) -> None:
     """A user without a password is a token."""
-    async with NatsServer(tmp_path, args=["--auth", "s3cret"]) as server:
-        bus = NatsBus([f"nats://s3cret@{HOST}:{server.port}"])
-        await bus.start()
-
+    async with (
+        NatsServer(tmp_path, args=["--auth", "s3cret"]) as server,
+        opened(NatsBus([f"nats://s3cret@{HOST}:{server.port}"])) as bus,
+    ):
         assert await bus.publish(messages(b"1")) == [None]
-        await bus.close()
 
 
 async def test_wrong_password(guarded: NatsServer) -> None:
     """It is said clearly, without the password; the bus keeps trying until it is let in."""
     with capture_logs() as logs:
-        bus = NatsBus([f"nats://pogo:wr0ng@{HOST}:{guarded.port}"])
-        status = Status(bus)
-        await bus.start()
-        (outcome,) = await bus.publish(messages(b"1"))
-        guarded.kill()
-        guarded.args = []
-        await guarded.start()
-        await status.until(2.0, connected=True)
-        await bus.close()
+        async with opened(NatsBus([f"nats://pogo:wr0ng@{HOST}:{guarded.port}"])) as bus:
+            status = Status(bus)
+            (outcome,) = await bus.publish(messages(b"1"))
+            guarded.kill()
+            guarded.args = []
+            await guarded.start()
+            await status.until(2.0, connected=True)
 
     assert "Authorization Violation" in str(outcome)
     assert "Authorization Violation" in logs[1]["reason"]
@@ -76,21 +71,19 @@ async def test_wrong_password(guarded: NatsServer) -> None:
 
 async def test_password_that_is_changed(guarded: NatsServer) -> None:
     """A user who is shut out while connected gets in again: nats-py alone would stay closed."""
-    bus = NatsBus([f"nats://pogo:{QUOTED}@{HOST}:{guarded.port}"])
-    status = Status(bus)
-    await bus.start()
-    inbox = await subscribe(bus)
-    own_args = guarded.args
-    for args in (["--user", "pogo", "--pass", "new"], own_args):
-        guarded.kill()
-        guarded.args = args
-        await guarded.start()
-        connected = args is own_args
-        await status.until(2.0, connected=connected)
-    await bus.publish(messages(b"1"))
+    async with opened(NatsBus([f"nats://pogo:{QUOTED}@{HOST}:{guarded.port}"])) as bus:
+        status = Status(bus)
+        inbox = await subscribe(bus)
+        own_args = guarded.args
+        for args in (["--user", "pogo", "--pass", "new"], own_args):
+            guarded.kill()
+            guarded.args = args
+            await guarded.start()
+            connected = args is own_args
+            await status.until(2.0, connected=connected)
+        await bus.publish(messages(b"1"))
 
-    assert await inbox.until(b"1") == [b"1"]
-    await bus.close()
+        assert await inbox.until(b"1") == [b"1"]
 
 
 @pytest.mark.parametrize(
@@ -147,50 +140,49 @@ async def test_tls(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """`tls://` encrypts, and checks the certificate against the system's authorities."""
     made = make_certificate(tmp_path)
     args = ["--tls", "--tlscert", str(made.certificate), "--tlskey", str(made.key)]
-    async with NatsServer(tmp_path / "nats", args=args) as server:
-        bus = NatsBus([f"tls://{HOST}:{server.port}"])
+    async with (
+        NatsServer(tmp_path / "nats", args=args) as server,
+        opened(NatsBus([f"tls://{HOST}:{server.port}"])) as bus,
+    ):
         status = Status(bus)
-        await bus.start()
         (refused,) = await bus.publish(messages(b"1"))
         monkeypatch.setenv("SSL_CERT_FILE", str(made.certificate))
         await status.until(2.0, connected=True)
 
         assert "CERTIFICATE_VERIFY_FAILED" in str(refused)
         assert await bus.publish(messages(b"2")) == [None]
-        await bus.close()
 
 
 async def test_password_is_not_sent_in_the_clear(guarded: NatsServer) -> None:
     """With `tls://`, a server that does not offer TLS gets no password."""
-    bus = NatsBus([f"tls://pogo:{QUOTED}@{HOST}:{guarded.port}"])
-    await bus.start()
-    (outcome,) = await bus.publish(messages(b"1"))
+    async with opened(NatsBus([f"tls://pogo:{QUOTED}@{HOST}:{guarded.port}"])) as bus:
+        (outcome,) = await bus.publish(messages(b"1"))
 
-    assert "does not offer TLS" in str(outcome)
-    await bus.close()
+        assert "does not offer TLS" in str(outcome)
 
 
 async def test_several_servers(tmp_path: Path) -> None:
     """When one goes, the next is used; subscriptions move with it."""
     one, two = NatsServer(tmp_path / "one"), NatsServer(tmp_path / "two")
-    one.reserve_port()
-    async with two:
-        bus = NatsBus([one.url, two.url])
-        status = Status(bus)
-        await bus.start()
-        await status.until(2.0, connected=True)
-        inbox = await subscribe(bus)
-        await bus.publish(messages(b"1"))
-        await inbox.until(b"1")
-        await one.start()
-        two.kill()
-        await status.until(1.0, connected=False)
-        await status.until(2.0, connected=True)
+    urls = [f"nats://{HOST}:{server.reserve_port()}" for server in (one, two)]
+    try:
+        await two.start()
+        async with opened(NatsBus(urls)) as bus:
+            status = Status(bus)
+            await status.until(2.0, connected=True)
+            inbox = await subscribe(bus)
+            await bus.publish(messages(b"1"))
+            await inbox.until(b"1")
+            await one.start()
+            two.kill()
+            await status.until(1.0, connected=False)
+            await status.until(2.0, connected=True)
 
-        assert await bus.publish(messages(b"2")) == [None]
-        assert await inbox.until(b"2") == [b"1", b"2"]
-        await bus.close()
+            assert await bus.publish(messages(b"2")) == [None]
+            assert await inbox.until(b"2") == [b"1", b"2"]
+    finally:
         await one.stop()
+        await two.stop()
 
 
 async def test_permissions(tmp_path: Path) -> None:
@@ -201,16 +193,16 @@ async def test_permissions(tmp_path: Path) -> None:
     user = {"user": "pogo", "password": "pogo", "permissions": rules}
     config.write_text(json.dumps({"authorization": {"users": [user]}}))
     with capture_logs() as logs:
-        async with NatsServer(tmp_path / "nats", args=["-c", str(config)]) as server:
-            bus = NatsBus([f"nats://pogo:pogo@{HOST}:{server.port}"])
-            await bus.start()
+        async with (
+            NatsServer(tmp_path / "nats", args=["-c", str(config)]) as server,
+            opened(NatsBus([f"nats://pogo:pogo@{HOST}:{server.port}"])) as bus,
+        ):
             inbox = await subscribe(bus, SUBJECT, closed)
             batch = [*messages(b"1"), *messages(b"2", subject=closed), *messages(b"3")]
             first = await bus.publish(batch)
             second = await bus.publish(batch)
             third = await bus.publish(messages(b"end"))
             await inbox.until(b"end")
-            await bus.close()
 
     expected = [type(None), BusRefusedError, type(None)]
     assert expected == [type(outcome) for outcome in first]
@@ -227,18 +219,16 @@ async def test_permissions(tmp_path: Path) -> None:
 
 async def test_server_error_that_ends_the_connection(nats_server: NatsServer) -> None:
     """A command that the server refuses costs a connection, not the bus."""
-    bus = NatsBus([nats_server.url])
-    status = Status(bus)
-    await bus.start()
-    inbox = await subscribe(bus)
-    (outcome,) = await bus.publish(messages(b"", subject="no subject at all"))
-    await status.until(1.0, connected=False)
-    await status.until(2.0, connected=True)
-    await bus.publish(messages(b"1"))
+    async with opened(NatsBus([nats_server.url])) as bus:
+        status = Status(bus)
+        inbox = await subscribe(bus)
+        (outcome,) = await bus.publish(messages(b"", subject="no subject at all"))
+        await status.until(1.0, connected=False)
+        await status.until(2.0, connected=True)
+        await bus.publish(messages(b"1"))
 
-    assert isinstance(outcome, BusUnavailableError)
-    assert await inbox.until(b"1") == [b"1"]
-    await bus.close()
+        assert isinstance(outcome, BusUnavailableError)
+        assert await inbox.until(b"1") == [b"1"]
 
 
 async def test_silent_listener_is_given_up() -> None:
@@ -264,20 +254,18 @@ async def test_silent_listener_is_given_up() -> None:
 
 async def test_memory_of_a_subscription(nats_server: NatsServer) -> None:
     """Ten thousand subscriptions take at most 0.6 KB each, their subjects included."""
-    bus = NatsBus([nats_server.url])
-    await bus.start()
-    inbox = Inbox()
-    gc.collect()
-    tracemalloc.start()
-    for number in range(10_000):
-        bus.subscribe(channel_subject("app", f"private-App.Models.User.{number}"), inbox)
-    await bus.flush()
-    gc.collect()
-    used, _ = tracemalloc.get_traced_memory()
-    tracemalloc.stop()
+    async with opened(NatsBus([nats_server.url])) as bus:
+        inbox = Inbox()
+        gc.collect()
+        tracemalloc.start()
+        for number in range(10_000):
+            bus.subscribe(channel_subject("app", f"private-App.Models.User.{number}"), inbox)
+        await bus.flush()
+        gc.collect()
+        used, _ = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
 
-    assert used / 10_000 <= 600
-    last = channel_subject("app", "private-App.Models.User.9999")
-    assert all_confirmed(await bus.publish(messages(*numbers(3), subject=last)))
-    assert await inbox.until(b"2") == numbers(3)
-    await bus.close()
+        assert used / 10_000 <= 600
+        last = channel_subject("app", "private-App.Models.User.9999")
+        assert all_confirmed(await bus.publish(messages(*numbers(3), subject=last)))
+        assert await inbox.until(b"2") == numbers(3)

@@ -9,7 +9,7 @@ from structlog.testing import capture_logs
 from pogo.bus import BusError, BusRefusedError, BusUnavailableError, channel_subject
 from pogo.bus.redis import RedisBus, RedisOptions
 from pogo.bus.redis_link import Link
-from tests.bus.helpers import SUBJECT, Status, messages, subscribe
+from tests.bus.helpers import SUBJECT, Status, messages, opened, subscribe
 from tests.servers import HOST, RedisReplica, RedisSentinel, RedisServer, make_certificate
 
 PASSWORD = "s3cret"
@@ -18,28 +18,27 @@ PASSWORD = "s3cret"
 async def test_user_password_and_database(tmp_path: Path) -> None:
     """They log in where the default user may not."""
     async with RedisServer(tmp_path, user="pogo", password=PASSWORD) as server:
-        bus = RedisBus(RedisOptions(port=server.port, user="pogo", password=PASSWORD, db=3))
-        await bus.start()
-        inbox = await subscribe(bus)
+        options = RedisOptions(port=server.port, user="pogo", password=PASSWORD, db=3)
+        async with opened(RedisBus(options)) as bus:
+            inbox = await subscribe(bus)
 
-        assert await bus.publish(messages(b"1")) == [None]
-        assert await inbox.until(b"1") == [b"1"]
-        await bus.close()
+            assert await bus.publish(messages(b"1")) == [None]
+            assert await inbox.until(b"1") == [b"1"]
 
 
 async def test_wrong_password(tmp_path: Path) -> None:
     """It is said clearly, without the password; the bus keeps trying until it is let in."""
     with capture_logs() as logs:
-        async with RedisServer(tmp_path, password=PASSWORD) as server:
-            bus = RedisBus(RedisOptions(port=server.port, password="wr0ng"))
+        async with (
+            RedisServer(tmp_path, password=PASSWORD) as server,
+            opened(RedisBus(RedisOptions(port=server.port, password="wr0ng"))) as bus,
+        ):
             status = Status(bus)
-            await bus.start()
             (outcome,) = await bus.publish(messages(b"1"))
             server.kill()
             server.password = "wr0ng"
             await server.start()
             await status.until(2.0, connected=True)
-            await bus.close()
 
     assert "invalid username-password pair" in str(outcome)
     assert "invalid username-password pair" in logs[1]["reason"]
@@ -57,10 +56,11 @@ def test_options_hide_their_passwords() -> None:
 async def test_tls(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """TLS is spoken, and the certificate checked against the system's authorities."""
     made = make_certificate(tmp_path)
-    async with RedisServer(tmp_path / "redis", certificate=made, password=PASSWORD) as server:
-        bus = RedisBus(RedisOptions(port=server.port, tls=True, password=PASSWORD))
+    async with (
+        RedisServer(tmp_path / "redis", certificate=made, password=PASSWORD) as server,
+        opened(RedisBus(RedisOptions(port=server.port, tls=True, password=PASSWORD))) as bus,
+    ):
         status = Status(bus)
-        await bus.start()
         (refused,) = await bus.publish(messages(b"1"))
         monkeypatch.setenv("SSL_CERT_FILE", str(made.certificate))
         await status.until(2.0, connected=True)
@@ -69,7 +69,6 @@ async def test_tls(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         assert "CERTIFICATE_VERIFY_FAILED" in str(refused)
         assert await bus.publish(messages(b"2")) == [None]
         assert await inbox.until(b"2") == [b"2"]
-        await bus.close()
 
 
 async def test_permissions(tmp_path: Path) -> None:
@@ -77,16 +76,16 @@ async def test_permissions(tmp_path: Path) -> None:
     closed = channel_subject("app", "closed")
     rules = f"user default on nopass ~* +@all resetchannels &{SUBJECT}"
     with capture_logs() as logs:
-        async with RedisServer(tmp_path, config=[rules]) as server:
-            bus = RedisBus(RedisOptions(port=server.port))
-            await bus.start()
+        async with (
+            RedisServer(tmp_path, config=[rules]) as server,
+            opened(RedisBus(RedisOptions(port=server.port))) as bus,
+        ):
             inbox = await subscribe(bus, closed, SUBJECT)
             batch = [*messages(b"1"), *messages(b"2", subject=closed), *messages(b"3")]
             outcomes = await bus.publish(batch)
             again = await bus.publish(batch)
             await bus.publish(messages(b"end"))
             await inbox.until(b"end")
-            await bus.close()
 
     expected = [type(None), BusRefusedError, type(None)]
     assert expected == [type(outcome) for outcome in outcomes]
@@ -114,19 +113,18 @@ async def test_sentinel_failover(tmp_path: Path) -> None:
     ):
         await sentinel.until_info("sentinel", "slaves=1,")
         sentinels = (f"{HOST}:{dead}", f"{HOST}:{sentinel.port}")
-        bus = RedisBus(RedisOptions(sentinels=sentinels, sentinel_master="main"))
-        status = Status(bus)
-        await bus.start()
-        inbox = await subscribe(bus)
-        before = await bus.publish(messages(b"1"))
-        master.kill()
-        await status.until(1.0, connected=False)
-        await status.until(10.0, connected=True)
-        after = await bus.publish(messages(b"2"))
+        options = RedisOptions(sentinels=sentinels, sentinel_master="main")
+        async with opened(RedisBus(options)) as bus:
+            status = Status(bus)
+            inbox = await subscribe(bus)
+            before = await bus.publish(messages(b"1"))
+            master.kill()
+            await status.until(1.0, connected=False)
+            await status.until(10.0, connected=True)
+            after = await bus.publish(messages(b"2"))
 
-        assert [before, after] == [[None], [None]]
-        assert await inbox.until(b"2") == [b"1", b"2"]
-        await bus.close()
+            assert [before, after] == [[None], [None]]
+            assert await inbox.until(b"2") == [b"1", b"2"]
 
 
 async def test_replica_is_not_taken_for_the_master(tmp_path: Path) -> None:
@@ -146,25 +144,20 @@ async def test_unknown_master(tmp_path: Path) -> None:
         RedisServer(tmp_path / "master") as master,
         RedisSentinel(tmp_path / "sentinel", master=master, master_name="main") as sentinel,
     ):
-        bus = RedisBus(
-            RedisOptions(sentinels=(f"{HOST}:{sentinel.port}",), sentinel_master="other")
-        )
-        await bus.start()
-        (outcome,) = await bus.publish(messages(b"1"))
+        options = RedisOptions(sentinels=(f"{HOST}:{sentinel.port}",), sentinel_master="other")
+        async with opened(RedisBus(options)) as bus:
+            (outcome,) = await bus.publish(messages(b"1"))
 
         assert "No master found for 'other'" in str(outcome)
-        await bus.close()
 
 
 async def test_connections_are_named(redis_server: RedisServer) -> None:
     """CLIENT LIST shows whose they are."""
-    bus = RedisBus(RedisOptions(port=redis_server.port, name="edge-1"))
-    await bus.start()
-    reader, writer = await asyncio.open_connection(HOST, redis_server.port)
-    writer.write(b"CLIENT LIST\r\n")
-    size = int((await reader.readline()).removeprefix(b"$"))
-    clients = await reader.readexactly(size)
+    async with opened(RedisBus(RedisOptions(port=redis_server.port, name="edge-1"))):
+        reader, writer = await asyncio.open_connection(HOST, redis_server.port)
+        writer.write(b"CLIENT LIST\r\n")
+        size = int((await reader.readline()).removeprefix(b"$"))
+        clients = await reader.readexactly(size)
 
-    assert clients.count(b"name=edge-1 ") == 2
-    writer.close()
-    await bus.close()
+        assert clients.count(b"name=edge-1 ") == 2
+        writer.close()

@@ -1,8 +1,8 @@
 """What every registry adapter is: the interface, its value types and its errors.
 
-    RegistryError
-    ├── RegistryUnavailableError   the store is away, or did not confirm in time
-    └── RevisionMismatchError      a compare-and-set found another revision
+RegistryError
+├── RegistryUnavailableError   the store is away, or did not confirm in time
+└── RevisionMismatchError      a compare-and-set found another revision
 """
 
 from collections.abc import Sequence

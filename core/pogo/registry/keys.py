@@ -1,7 +1,7 @@
 """Keys: what is written where in the registry.
 
-    n.{edge}-{incarnation}                          a live edge
-    p.{app}.{channel}.{edge}-{incarnation}.{socket} one connection's presence on one channel
+n.{edge}-{incarnation}                          a live edge
+p.{app}.{channel}.{edge}-{incarnation}.{socket} one connection's presence on one channel
 """
 
 from pogo.bus.subjects import encode_token

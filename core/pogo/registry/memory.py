@@ -1,84 +1,136 @@
 """The registry of one process: the reference for the others, and all that `pogo serve` needs."""
 
+from collections.abc import Iterator
+
 from pogo.registry.interface import Change, Entry, Registry, RevisionMismatchError, Watch, Watcher
+
+
+class _Node:
+    """One token of a key: a tree of them finds what is under a topic without a search."""
+
+    __slots__ = ("children", "entry", "watches")
+
+    def __init__(self) -> None:
+        self.children: dict[str, _Node] = {}
+        # The entry of the key that ends here.
+        self.entry: Entry | None = None
+        # Those who follow the topic that ends here; replaced, not changed, when one comes or goes.
+        self.watches: tuple[_MemoryWatch, ...] = ()
+
+    @property
+    def is_empty(self) -> bool:
+        return self.entry is None and not self.children and not self.watches
+
+    def below(self) -> Iterator[Entry]:
+        """Yield the entries of all longer keys."""
+        for child in self.children.values():
+            if child.entry is not None:
+                yield child.entry
+            yield from child.below()
 
 
 class _MemoryWatch:
     """One watcher's interest in one topic."""
 
-    __slots__ = ("_registry", "topic", "watcher")
+    __slots__ = ("_registry", "stopped", "topic", "watcher")
 
     def __init__(self, registry: "MemoryRegistry", topic: str, watcher: Watcher) -> None:
         self._registry = registry
         self.topic = topic
         self.watcher = watcher
+        self.stopped = False
 
     def stop(self) -> None:
-        self._registry.forget(self)
+        if not self.stopped:
+            self.stopped = True
+            self._registry.forget(self)
 
 
 class MemoryRegistry:
-    """Entries in a dictionary. It is shared by everything in the process, and by nothing else."""
+    """Entries in a tree. It is shared by everything in the process, and by nothing else."""
 
     shared = True
     connected = True
 
     def __init__(self) -> None:
-        self._entries: dict[str, Entry] = {}
+        self._root = _Node()
         self._revision = 0
-        # Watches by topic. A key has few tokens, so a change looks each of its topics up.
-        self._watches: dict[str, list[_MemoryWatch]] = {}
 
     async def start(self) -> None:
-        """There is nothing to connect to."""
+        """Begin; there is nothing to connect to."""
 
     async def close(self) -> None:
         """Forget everything."""
-        self._entries.clear()
-        self._watches.clear()
+        self._root = _Node()
 
     async def put(self, key: str, value: bytes) -> int:
+        """Write an entry; its watchers have been told when this returns."""
         return self._write(key, value)
 
     async def delete(self, key: str) -> None:
-        if key in self._entries:
+        """Remove an entry; its watchers have been told when this returns."""
+        if self._entry(key) is not None:
             self._write(key, None)
 
     async def compare_and_set(self, key: str, value: bytes | None, revision: int) -> int:
-        entry = self._entries.get(key)
+        """Write or remove an entry that is still at `revision`."""
+        entry = self._entry(key)
         actual = 0 if entry is None else entry.revision
         if actual != revision:
             raise RevisionMismatchError(key, revision, actual)
         return self._write(key, value)
 
     async def watch(self, topic: str, watcher: Watcher) -> Watch:
+        """Follow a topic; nothing happens between the snapshot and the first change."""
         watch = _MemoryWatch(self, topic, watcher)
-        self._watches.setdefault(topic, []).append(watch)
-        prefix = topic + "."
-        watcher.snapshot([e for key, e in self._entries.items() if key.startswith(prefix)])
+        node = self._path(topic)[-1]
+        node.watches += (watch,)
+        watcher.snapshot(list(node.below()))
         return watch
 
     def forget(self, watch: _MemoryWatch) -> None:
         """Drop a watch that was stopped."""
-        watches = self._watches.get(watch.topic)
-        if watches is not None and watch in watches:
-            watches.remove(watch)
-            if not watches:
-                del self._watches[watch.topic]
+        path = self._path(watch.topic)
+        path[-1].watches = tuple(other for other in path[-1].watches if other is not watch)
+        self._prune(watch.topic, path)
+
+    def _entry(self, key: str) -> Entry | None:
+        node: _Node | None = self._root
+        for token in key.split("."):
+            node = None if node is None else node.children.get(token)
+        return None if node is None else node.entry
+
+    def _path(self, key: str) -> list[_Node]:
+        """Return the nodes from the root to the key's, made where they are missing."""
+        path = [self._root]
+        for token in key.split("."):
+            children = path[-1].children
+            node = children.get(token)
+            if node is None:
+                node = children[token] = _Node()
+            path.append(node)
+        return path
+
+    def _prune(self, key: str, path: list[_Node]) -> None:
+        """Take nodes that hold nothing any more out of the tree."""
+        for token, parent, node in zip(
+            reversed(key.split(".")), reversed(path[:-1]), reversed(path), strict=False
+        ):
+            if not node.is_empty:
+                return
+            del parent.children[token]
 
     def _write(self, key: str, value: bytes | None) -> int:
         self._revision += 1
-        if value is None:
-            self._entries.pop(key, None)
-        else:
-            self._entries[key] = Entry(key, value, self._revision)
+        path = self._path(key)
+        path[-1].entry = None if value is None else Entry(key, value, self._revision)
+        self._prune(key, path)
         change = Change(key, value, self._revision)
-        dot = key.find(".")
-        while dot != -1:
-            for watch in tuple(self._watches.get(key[:dot], ())):
-                watch.watcher.changed(change)
-            dot = key.find(".", dot + 1)
-        return self._revision
+        for topic in path[1:-1]:
+            for watch in topic.watches:
+                if not watch.stopped:  # by a watcher that was told before it
+                    watch.watcher.changed(change)
+        return change.revision
 
 
 _: type[Registry] = MemoryRegistry

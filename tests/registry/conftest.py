@@ -1,0 +1,46 @@
+"""The registries under test. A new adapter is one more `pytest.param` here."""
+
+import contextlib
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager
+from pathlib import Path
+
+import pytest
+
+from pogo.registry import Registry
+from pogo.registry.memory import MemoryRegistry
+
+
+@contextlib.asynccontextmanager
+async def _memory_pair(directory: Path) -> AsyncIterator[tuple[Registry, Registry]]:
+    """Open the one registry that a process has in memory."""
+    del directory
+    registry = MemoryRegistry()
+    await registry.start()
+    try:
+        yield registry, registry
+    finally:
+        await registry.close()
+
+
+PairFactory = Callable[[Path], AbstractAsyncContextManager[tuple[Registry, Registry]]]
+
+
+@pytest.fixture(name="pair", params=[pytest.param(_memory_pair, id="memory")])
+async def _pair(
+    request: pytest.FixtureRequest, tmp_path: Path
+) -> AsyncIterator[tuple[Registry, Registry]]:
+    """Two started registries that share a store; in memory, one registry twice."""
+    open_pair: PairFactory = request.param
+    async with open_pair(tmp_path / "server") as pair:
+        yield pair
+
+
+@pytest.fixture(name="registry")
+def _registry(pair: tuple[Registry, Registry]) -> Registry:
+    return pair[0]
+
+
+@pytest.fixture(name="peer")
+def _peer(pair: tuple[Registry, Registry]) -> Registry:
+    return pair[1]

@@ -1,0 +1,44 @@
+"""A watcher that keeps what it is told, and can be waited for."""
+
+import asyncio
+from collections.abc import Sequence
+
+from pogo.registry import Change, Entry
+
+
+class Record:
+    """A watcher: its snapshots, its changes, and the view that follows from them."""
+
+    def __init__(self) -> None:
+        self.snapshots: list[list[Entry]] = []
+        self.changes: list[Change] = []
+        # Value and revision of each key, as they stand.
+        self.view: dict[str, tuple[bytes, int]] = {}
+        self._told = asyncio.Event()
+
+    def snapshot(self, entries: Sequence[Entry]) -> None:
+        """Begin anew."""
+        self.snapshots.append(list(entries))
+        self.view = {entry.key: (entry.value, entry.revision) for entry in entries}
+        self._told.set()
+
+    def changed(self, change: Change) -> None:
+        """Take one change."""
+        self.changes.append(change)
+        if change.value is None:
+            self.view.pop(change.key, None)
+        else:
+            self.view[change.key] = (change.value, change.revision)
+        self._told.set()
+
+    async def until(self, revision: int, within: float = 5.0) -> list[Change]:
+        """Wait for the change with a revision, and return all changes up to now."""
+        async with asyncio.timeout(within):
+            while all(change.revision < revision for change in self.changes):
+                self._told.clear()
+                await self._told.wait()
+        return self.changes
+
+    def keys(self) -> list[str]:
+        """Return the keys that there are, sorted."""
+        return sorted(self.view)
