@@ -6,12 +6,16 @@ BIN := $(VENV)/bin
 # Stamps of what is installed, so that a second run has nothing to do.
 DONE := .make
 E2E := tests/e2e
+# npm writes it when all packages of the lock file are there.
+CLIENTS := $(E2E)/node_modules/.package-lock.json
 GENERATED := $(DONE)/proto
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
+# What runs at the same time would only be slower, and harder to read.
+.NOTPARALLEL:
 .PHONY: help run test lint types proto proto-check unit e2e test-chaos test-load wheel clean
 
 help: ## List the targets
@@ -34,7 +38,7 @@ unit: $(DONE)/dev $(DONE)/servers ## Run the tests of the packages; pogo.pusher 
 	$(BIN)/coverage report --fail-under=100
 	PYTHONASYNCIODEBUG=1 $(BIN)/pytest -m 'not chaos and not load' --ignore=tests/pusher --ignore=$(E2E)
 
-e2e: $(DONE)/dev $(DONE)/servers $(DONE)/browsers ## Run pusher-js, Laravel Echo and Chromium against real servers
+e2e: $(DONE)/dev $(DONE)/servers $(DONE)/browser $(CLIENTS) ## Run pusher-js, Laravel Echo and Chromium against real servers
 	$(BIN)/pytest -m 'not chaos and not load' $(E2E)
 
 test-chaos: $(DONE)/dev $(DONE)/servers ## Kill servers for minutes and see that no promise breaks
@@ -53,12 +57,12 @@ proto-check: $(DONE)/dev ## Fail where the generated code is not what its .proto
 	diff -ru --exclude=__pycache__ proto $(GENERATED)
 
 # $(1) is the folder that holds pogo/rpc/v1/*.proto and gets the code beside them.
-generate = cd $(1) && PATH="$(abspath $(BIN)):$$PATH" python -m grpc_tools.protoc -I. \
-  --python_out=. --mypy_out=quiet:. pogo/rpc/v1/auth.proto pogo/rpc/v1/broker.proto pogo/rpc/v1/delivery.proto \
-  && PATH="$(abspath $(BIN)):$$PATH" python -m grpc_tools.protoc -I. \
-  --grpc_python_out=. --mypy_grpc_out=quiet:. pogo/rpc/v1/auth.proto pogo/rpc/v1/broker.proto
+generate = cd $(1) && export PATH="$(abspath $(BIN)):$$PATH" && protos=pogo/rpc/v1/*.proto \
+  && python -m grpc_tools.protoc -I. --python_out=. --mypy_out=quiet:. $$protos \
+  && python -m grpc_tools.protoc -I. --grpc_python_out=. --mypy_grpc_out=quiet:. \
+    $$(grep -l '^service ' $$protos)
 
-wheel: $(DONE)/venv ## Build the wheel into dist/
+wheel: $(BIN)/pip ## Build the wheel into dist/
 	rm -rf dist
 	$(BIN)/pip wheel --quiet --no-deps --wheel-dir dist .
 
@@ -69,16 +73,15 @@ clean: ## Remove all that make and the tests have made
 $(DONE):
 	@mkdir -p $@
 
-$(DONE)/venv: | $(DONE)
+$(BIN)/pip:
 	@PYTHON="$(PYTHON)" scripts/need-packages python3-venv ca-certificates
 	$(PYTHON) -m venv $(VENV)
-	@touch $@
 
-$(DONE)/run: $(DONE)/venv pyproject.toml
+$(DONE)/run: $(BIN)/pip pyproject.toml | $(DONE)
 	$(BIN)/pip install --quiet --editable .
 	@touch $@
 
-$(DONE)/dev: $(DONE)/venv pyproject.toml
+$(DONE)/dev: $(BIN)/pip pyproject.toml | $(DONE)
 	$(BIN)/pip install --quiet --editable '.[dev]'
 	@touch $(DONE)/run $@
 
@@ -86,7 +89,10 @@ $(DONE)/servers: scripts/need-packages | $(DONE)
 	@scripts/need-packages redis-server openssl
 	@touch $@
 
-$(DONE)/browsers: scripts/need-packages $(E2E)/package-lock.json | $(DONE)
+$(DONE)/browser: scripts/need-packages | $(DONE)
 	@scripts/need-packages nodejs npm chromium
+	@touch $@
+
+$(CLIENTS): $(E2E)/package-lock.json | $(DONE)/browser
 	cd $(E2E) && npm ci
 	@touch $@
