@@ -65,6 +65,11 @@ class Authenticator:
         self._claims = msgspec.json.Decoder(_Claims)
         self._cache: dict[str, _Verified] = {}
 
+    @property
+    def remembered(self) -> int:
+        """How many tokens are remembered."""
+        return len(self._cache)
+
     def authenticate(self, authorization: str) -> App:
         """Return the app whose token this is.
 

@@ -28,5 +28,5 @@ def parse_channels(text: str) -> list[str]:
     """Read the channels of a BroadcastMulti; empty where the text is no JSON array of strings."""
     try:
         return _decode_names(text)
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, RecursionError):
         return []

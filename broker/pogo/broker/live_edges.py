@@ -1,7 +1,7 @@
 """Whether anyone is there to deliver to, as the registry tells it."""
 
-import asyncio
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 
 from pogo.registry import Change, Entry, Registry, Watch
 from pogo.registry.keys import NODES
@@ -18,9 +18,16 @@ class LiveEdges:
     say so by `connected`, and to pass on a new snapshot before it says `connected` again.
     """
 
-    def __init__(self, registry: Registry | None, *, absence: float = ABSENCE) -> None:
+    def __init__(
+        self,
+        registry: Registry | None,
+        *,
+        absence: float = ABSENCE,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._registry = registry if registry is not None and registry.shared else None
         self._absence = absence
+        self._clock = clock
         self._nodes: set[str] = set()
         # Since when the view has been empty and unbroken; `None` while it is not.
         self._empty_since: float | None = None
@@ -49,12 +56,12 @@ class LiveEdges:
         if not self._registry.connected:
             self._empty_since = None
             return False
-        return _now() - self._empty_since >= self._absence
+        return self._clock() - self._empty_since >= self._absence
 
     def snapshot(self, entries: Sequence[Entry]) -> None:
         """Take all nodes there are; the clock starts anew."""
         self._nodes = {entry.key for entry in entries}
-        self._empty_since = None if self._nodes else _now()
+        self._empty_since = None if self._nodes else self._clock()
 
     def changed(self, change: Change) -> None:
         """Take one node that came or went."""
@@ -64,8 +71,4 @@ class LiveEdges:
         elif change.key in self._nodes:
             self._nodes.remove(change.key)
             if not self._nodes:
-                self._empty_since = _now()
-
-
-def _now() -> float:
-    return asyncio.get_running_loop().time()
+                self._empty_since = self._clock()
