@@ -38,6 +38,7 @@ function makeClients({ Pusher, Echo, report }) {
   }
 
   const pusherOf = ({ client }) => clients.get(client).pusher;
+  const channelOf = (command) => pusherOf(command).channel(command.channel);
   const echoOf = ({ client }) => clients.get(client).echo;
 
   const commands = {
@@ -55,12 +56,12 @@ function makeClients({ Pusher, Echo, report }) {
       }
     },
     unsubscribe: (command) => pusherOf(command).unsubscribe(command.channel),
-    trigger: (command) => pusherOf(command).channel(command.channel).trigger(command.event, command.data),
+    trigger: (command) => channelOf(command).trigger(command.event, command.data),
     signin: (command) => pusherOf(command).signin(),
     send: (command) => pusherOf(command).send_event(command.event, command.data, command.channel),
     disconnect: (command) => pusherOf(command).disconnect(),
     socketId: (command) => pusherOf(command).connection.socket_id,
-    members: (command) => plain(pusherOf(command).channel(command.channel).members),
+    members: (command) => plain(channelOf(command).members),
 
     echo({ client, options }) {
       const echo = new Echo({ ...options, Pusher });
