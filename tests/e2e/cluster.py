@@ -141,9 +141,9 @@ class Cluster:
             )
             self._publishers.append(self._exit.enter_context(publisher))
 
-    def start_edge(self, **settings: str) -> Service:
+    def start_edge(self) -> Service:
         """Start one more edge: of the same cluster, or a `pogo serve` of its own."""
-        return self._start("serve" if self._settings["POGO_BUS"] == "memory" else "edge", settings)
+        return self._start("serve" if self._settings["POGO_BUS"] == "memory" else "edge")
 
     def publish(
         self, channel: str, event: str, data: str, *, socket_id: str = "", broker: int = -1
@@ -163,9 +163,9 @@ class Cluster:
         """Stop all services."""
         self._exit.close()
 
-    def _start(self, command: str, settings: Mapping[str, str] | None = None) -> Service:
+    def _start(self, command: str) -> Service:
         log = self._folder / f"{command}-{len(self._services)}.log"
-        service = Service(command, {**self._settings, **(settings or {})}, log)
+        service = Service(command, self._settings, log)
         self._exit.callback(service.stop)
         self._services.append(service)
         return service

@@ -71,17 +71,6 @@ def test_ping_is_answered(cluster: Cluster, connect: Connect) -> None:
     assert "state:connecting" not in client.events()
 
 
-def test_idle_client_is_kept(cluster: Cluster, connect: Connect) -> None:
-    """A client answers the server's pings by itself, and so outlives `pong_wait` in silence."""
-    edge = cluster.start_edge(POGO_PING_PERIOD="200ms", POGO_PONG_WAIT="600ms")
-    client = connect(edge)
-
-    client.take("pusher:pong")  # answers the client's own first ping, after a second of silence
-
-    assert "state:connecting" not in client.events()
-    edge.stop()
-
-
 def test_client_moves_to_another_edge(cluster: Cluster, connect: Connect, balance: Balance) -> None:
     """A client whose edge stops is told 4200, comes back elsewhere and has its channels again."""
     channel = named()
