@@ -148,7 +148,7 @@ class Hub:
                     await self._make_ready(channel)
             except (BusUnavailableError, RegistryUnavailableError) as error:
                 _log.debug("subscriptions wait", channels=len(channels), reason=str(error))
-                self._unready += [channel for channel in channels if not channel.ready]
+                self._unready += [c for c in channels if c.subscription is not None and not c.ready]
                 self._wake.set()
                 await asyncio.sleep(_RETRY_WAIT)
 

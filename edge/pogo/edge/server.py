@@ -119,9 +119,13 @@ class EdgeServer:
             sweeper=self._sweeper,
             timeout=settings.handshake_timeout,
         )
-        self._server = await loop.create_server(
-            lambda: Handshake(self._context), settings.host, settings.port, backlog=_BACKLOG
-        )
+        try:
+            self._server = await loop.create_server(
+                lambda: Handshake(self._context), settings.host, settings.port, backlog=_BACKLOG
+            )
+        except OSError:
+            await self._pages.stop()
+            raise
         self._sweeper.start()
         self._tasks = [
             asyncio.create_task(_keep_running("subscriptions", self._hub.run)),
