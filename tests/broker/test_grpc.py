@@ -1,7 +1,9 @@
 import asyncio
+import logging
 import socket
 import time
 from collections.abc import AsyncIterator
+from typing import Any
 
 import grpc
 import pytest
@@ -276,6 +278,34 @@ async def test_a_compressed_call_is_no_larger(broker: RunningBroker) -> None:
         )
 
     assert grpc.StatusCode.RESOURCE_EXHAUSTED == caught.value.code()
+
+
+@pytest.mark.parametrize("method", ["pogo.rpc.v1.Broker/Publish", "grpc.health.v1.Health/Check"])
+async def test_bytes_that_are_no_message(
+    broker: RunningBroker, caplog: pytest.LogCaptureFixture, method: str
+) -> None:
+    """They end the call, and leave no traceback in the log."""
+    call: Any = broker.channel.unary_unary(f"/{method}")
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        await call(b"\xff\xff", timeout=5)
+
+    assert "Error parsing message" in (caught.value.details() or "")
+    assert [] == [record for record in caplog.records if record.levelno >= logging.WARNING]
+
+
+async def test_errors_of_ours_are_logged(
+    broker: RunningBroker, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever else goes wrong in a call has its traceback in the log."""
+
+    async def fail(*_: object, **__: object) -> None:
+        raise RuntimeError("a bug")
+
+    monkeypatch.setattr(broker.server.publisher, "publish", fail)
+    with pytest.raises(grpc.aio.AioRpcError):
+        await broker.publish(request())
+
+    assert ["ERROR"] == [record.levelname for record in caplog.records if record.exc_info]
 
 
 async def test_health_follows_the_bus(broker: RunningBroker, bus: MemoryBus) -> None:

@@ -57,6 +57,16 @@ def test_nobody_else_can_read_it(runtime: Path) -> None:
     assert [path] == list(path.parent.iterdir())
 
 
+def test_a_write_that_fails_leaves_nothing() -> None:
+    """Where the file cannot be written, the secret does not lie beside it either."""
+    path = run_file_path()
+    path.mkdir(parents=True)
+    with pytest.raises(IsADirectoryError):
+        write_run_file(run_of(os.getpid()))
+
+    assert [path] == list(path.parent.iterdir())
+
+
 def test_a_stale_file_is_ignored() -> None:
     """A file whose process has ended does not count."""
     write_run_file(run_of(finished_pid()))

@@ -10,6 +10,7 @@ from prometheus_client import CollectorRegistry
 
 from pogo.broker.apps import AppDirectory
 from pogo.broker.auth import Authenticator
+from pogo.broker.grpc_logs import quiet_callers_faults
 from pogo.broker.grpc_service import BrokerService
 from pogo.broker.health import SERVICE, Health
 from pogo.broker.live_edges import ABSENCE, LiveEdges
@@ -85,6 +86,7 @@ class BrokerServer:
             OSError: The address cannot be listened on; another process may have the port.
             RegistryUnavailableError: The registry is away.
         """
+        quiet_callers_faults()
         server = self._make_server()
         host = self._settings.host
         address = f"{f'[{host}]' if ':' in host else host}:{self.grpc_port}"
