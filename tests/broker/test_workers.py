@@ -198,6 +198,14 @@ async def test_a_worker_that_dies_is_replaced() -> None:
         assert {"worker_died"} == set(broker.dropped())
 
 
+async def test_what_was_queued_survives_a_dead_worker() -> None:
+    """The worker's successor goes on with what was not in flight, without waiting for more."""
+    async with running(FaultyBus(), broker_queue_size=5000, shard_queue_size=5000) as broker:
+        outcomes = await broker.publish(*[event()] * (BATCH_MESSAGES + 1))
+
+    assert [6] * BATCH_MESSAGES + [0] == codes(outcomes)
+
+
 async def test_a_cancelled_caller_harms_nobody() -> None:
     """A caller that gives up takes nothing back, and the rest of its batch is answered."""
     bus = HeldBus()

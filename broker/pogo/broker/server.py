@@ -87,14 +87,15 @@ class BrokerServer:
             RegistryUnavailableError: The registry is away.
         """
         quiet_callers_faults()
+        await self._live_edges.start()
         server = self._make_server()
         host = self._settings.host
         address = f"{f'[{host}]' if ':' in host else host}:{self.grpc_port}"
         try:
             self.grpc_port = server.add_insecure_port(address)
         except RuntimeError as error:
+            self._live_edges.stop()
             raise OSError(f"cannot listen on {address} for gRPC") from error
-        await self._live_edges.start()
         self.publisher.start()
         self._bus.add_status_listener(self._bus_changed)
         self._health.serving = self._bus.connected

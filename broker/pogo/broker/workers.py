@@ -54,6 +54,8 @@ class PublishWorker:
                 log.exception("publish worker died and is started again")
                 lost, self._in_flight = self._in_flight, []
                 self._fail(lost, _DIED, "worker_died")
+                # What is still queued has been announced already.
+                self._ready.set()
 
     def abandon(self) -> None:
         """Answer all that it holds with failure; `run` must have ended."""
