@@ -231,7 +231,7 @@ def test_a_terminal_shows_a_banner_and_stops_the_server_when_closed(tmp_path: Pa
     with subprocess.Popen(
         [sys.executable, "-m", "pogo.cli", "serve", *ANY_PORT],
         cwd=tmp_path,
-        env={**os.environ, "XDG_RUNTIME_DIR": str(tmp_path), "COLUMNS": "100"},
+        env={**os.environ, "XDG_RUNTIME_DIR": str(tmp_path), "TERM": "xterm", "COLUMNS": "100"},
         stdin=slave,
         stdout=slave,
         stderr=subprocess.PIPE,
