@@ -134,6 +134,12 @@ class _Server:
         """Let a frozen process go on. Harmless where it is not frozen."""
         os.kill(self.pid, signal.SIGCONT)
 
+    async def until_logged(self, text: str) -> None:
+        """Wait until the server has written a text to its log."""
+        async with asyncio.timeout(START_TIMEOUT):
+            while text not in self.log.read_text():  # noqa: ASYNC110 (another process writes)
+                await asyncio.sleep(0.02)
+
     async def __aenter__(self) -> Self:
         await self.start()
         return self

@@ -5,13 +5,13 @@ import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TypeVar
+from typing import Self, TypeVar
 
 from pogo.bus import Bus, Message, channel_subject
 from pogo.bus.memory import MemoryBus
 from pogo.bus.nats import NatsBus
 from pogo.bus.redis import RedisBus, RedisOptions
-from tests.servers import NatsServer, RedisServer
+from tests.servers import HOST, NatsServer, RedisServer
 
 SUBJECT = channel_subject("app", "room")
 
@@ -69,6 +69,46 @@ class Status:
         self.changes.append((connected, reason))
         self._connected = connected
         self._changed.set()
+
+
+class Impostor:
+    """Something that listens on a port and is no real server.
+
+    It says one thing to each visitor, and the next whenever it has heard something; then it hangs
+    up, or stays silent if it had nothing to say at all.
+    """
+
+    def __init__(self, says: Sequence[bytes]) -> None:
+        self.port = 0
+        self._says = says
+        self._visits = 0
+        self._visited = asyncio.Event()
+
+    async def until_visited(self, times: int, within: float = 5.0) -> None:
+        """Wait for that many visitors."""
+        async with asyncio.timeout(within):
+            while self._visits < times:
+                self._visited.clear()
+                await self._visited.wait()
+
+    async def __aenter__(self) -> Self:
+        self._server = await asyncio.start_server(self._talk, HOST, 0)
+        self.port = self._server.sockets[0].getsockname()[1]
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self._server.close()
+        await self._server.wait_closed()
+
+    async def _talk(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._visits += 1
+        self._visited.set()
+        with contextlib.closing(writer):
+            if not self._says:
+                await reader.read()
+            for words in self._says:
+                writer.write(words)
+                await reader.read(4096)
 
 
 @dataclass(slots=True)

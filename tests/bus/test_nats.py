@@ -1,6 +1,5 @@
 """What only the NATS adapter has: log-in, permissions, several servers, cheap subscriptions."""
 
-import asyncio
 import gc
 import json
 import tracemalloc
@@ -15,6 +14,7 @@ from pogo.bus.nats import NatsBus
 from pogo.bus.nats_client import Address
 from tests.bus.helpers import (
     SUBJECT,
+    Impostor,
     Inbox,
     Status,
     all_confirmed,
@@ -231,25 +231,47 @@ async def test_server_error_that_ends_the_connection(nats_server: NatsServer) ->
         assert await inbox.until(b"1") == [b"1"]
 
 
-async def test_silent_listener_is_given_up() -> None:
+async def test_ping_of_the_server(tmp_path: Path) -> None:
+    """It is answered: a server that asks often does not cut the connection."""
+    config = tmp_path / "nats.conf"
+    config.write_text('ping_interval: "100ms"')
+    async with (
+        NatsServer(tmp_path / "nats", args=["-c", str(config), "-V"]) as server,
+        opened(NatsBus([server.url])),
+    ):
+        await server.until_logged("<<- [PONG]")
+
+
+async def test_silent_impostor() -> None:
     """Something that accepts connections and never answers does not hold the bus up for long."""
+    async with Impostor([]) as impostor:
+        bus = NatsBus([f"nats://{HOST}:{impostor.port}"])
 
-    async def accept(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        writers.append(writer)
+        assert await elapsed(bus.start()) < 2.5
+        (outcome,) = await bus.publish(messages(b"1"))
+        assert "timed out" in str(outcome)
+        await bus.close()
 
-    writers: list[asyncio.StreamWriter] = []
-    listener = await asyncio.start_server(accept, HOST, 0)
-    port = listener.sockets[0].getsockname()[1]
-    bus = NatsBus([f"nats://{HOST}:{port}"])
 
-    assert await elapsed(bus.start()) < 2.5
-    (outcome,) = await bus.publish(messages(b"1"))
-    assert isinstance(outcome, BusUnavailableError)
-    assert "timed out" in str(outcome)
-    await bus.close()
-    for writer in writers:
-        writer.close()
-    listener.close()
+@pytest.mark.parametrize(
+    ("last_words", "reason"),
+    [
+        (b"PONG\r\nrubbish\r\n", "protocol error"),
+        (b"PONG\r\n-ERR \r\n", "not read any more"),
+        (b"-ERR 'maximum connections exceeded'\r\n", "maximum connections exceeded"),
+        (b"+OK\r\n", "did not answer the first PING"),
+    ],
+)
+async def test_talkative_impostor(last_words: bytes, reason: str) -> None:
+    """Whatever a server says, or however it falls silent, the bus notices and tries again."""
+    with capture_logs() as logs:
+        async with (
+            Impostor([b'INFO {"max_payload": 1048576}\r\n', last_words]) as impostor,
+            opened(NatsBus([f"nats://{HOST}:{impostor.port}"])),
+        ):
+            await impostor.until_visited(2)
+
+    assert any(reason in entry.get("reason", "") for entry in logs)
 
 
 async def test_memory_of_a_subscription(nats_server: NatsServer) -> None:

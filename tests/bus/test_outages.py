@@ -155,6 +155,31 @@ async def test_server_that_reads_nothing(remote: Remote) -> None:
     assert await elapsed(bus.close()) < CONFIRM_TIMEOUT + SLACK
 
 
+async def test_subscriptions_that_the_server_does_not_read(
+    remote: Remote, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They cannot be dropped, so too many cost the connection; the next one has them all."""
+    for module in ("nats", "redis_connection"):
+        monkeypatch.setattr(f"pogo.bus.{module}.MAX_UNSENT", 1024 * 1024)
+    bus = await remote.bus()
+    status = Status(bus)
+    remote.server.freeze()
+    inbox = Inbox()
+    count = 0
+    while bus.connected:
+        for _ in range(1000):
+            bus.subscribe(f"{'x' * 2000}.{count}", inbox)
+            count += 1
+        await asyncio.sleep(0)  # the turn ends
+    await status.until(1.0, connected=False)
+    remote.server.thaw()
+    await status.until(2.0, connected=True)
+    await bus.publish(messages(b"1", subject=f"{'x' * 2000}.{count - 1}"))
+
+    assert "bytes wait for the server" in status.changes[0][1]
+    assert await inbox.until(b"1") == [b"1"]
+
+
 async def test_server_that_is_not_there_yet(absent: Remote) -> None:
     """`start` returns after one attempt; the bus connects when the server comes."""
     with capture_logs() as logs:

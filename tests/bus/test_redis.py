@@ -9,7 +9,7 @@ from structlog.testing import capture_logs
 from pogo.bus import BusError, BusRefusedError, BusUnavailableError, channel_subject
 from pogo.bus.redis import RedisBus, RedisOptions
 from pogo.bus.redis_link import Link
-from tests.bus.helpers import SUBJECT, Status, messages, opened, subscribe
+from tests.bus.helpers import SUBJECT, Impostor, Status, messages, opened, subscribe
 from tests.servers import HOST, RedisReplica, RedisSentinel, RedisServer, make_certificate
 
 PASSWORD = "s3cret"
@@ -161,3 +161,28 @@ async def test_connections_are_named(redis_server: RedisServer) -> None:
 
         assert clients.count(b"name=edge-1 ") == 2
         writer.close()
+
+
+async def test_room_for_one_connection_only(tmp_path: Path) -> None:
+    """The bus needs two: it does not keep the first when it cannot have the second."""
+    async with (
+        RedisServer(tmp_path, config=["maxclients 1"]) as server,
+        opened(RedisBus(RedisOptions(port=server.port))) as bus,
+    ):
+        (outcome,) = await bus.publish(messages(b"1"))
+
+        assert "max number of clients" in str(outcome)
+
+
+async def test_impostor() -> None:
+    """A server that answers what nobody asked is given up, with a traceback in the log."""
+    says = [b"", b"+OK\r\n", b"+PONG\r\n", b"+PONG\r\n+PONG\r\n", b""]
+    with capture_logs() as logs:
+        async with (
+            Impostor(says) as impostor,
+            opened(RedisBus(RedisOptions(port=impostor.port))),
+        ):
+            await impostor.until_visited(3)
+
+    (failure,) = [entry for entry in logs if entry["event"] == "bus connection failed"][:1]
+    assert isinstance(failure["exc_info"], IndexError)

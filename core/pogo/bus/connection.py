@@ -103,7 +103,7 @@ class Connection(ABC):
             return
         error = task.exception()
         if error is None:
-            self.lose("the server closed the connection")
+            self.lose("the connection is not read any more")
             return
         if not isinstance(error, (OSError, BusError)):
             log.error("bus connection failed", server=self.server, exc_info=error)

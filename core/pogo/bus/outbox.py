@@ -6,10 +6,10 @@ from collections.abc import Callable
 from pogo.bus.interface import BusQueueFullError
 
 MAX_MESSAGES = 1024
-"""Posted messages of one turn: what 100 clients may send at once with the default burst."""
+"""Posted messages of one turn: what ten clients may send at once with the default burst."""
 
 MAX_BYTES = 8 * 1024 * 1024
-"""Bytes posted or still unsent: eight of the largest messages, or 100 ms of a 1 Gbit/s link."""
+"""Bytes posted in one turn or still unsent: eight of the largest messages."""
 
 
 class Outbox:

@@ -112,9 +112,11 @@ class RedisConnection(Connection):
 
     async def close(self) -> None:
         """Give both connections up."""
-        await super().close()
-        await self._listening.close()
-        await self._publishing.close()
+        try:
+            await super().close()
+        finally:
+            await self._listening.close()
+            await self._publishing.close()
 
     def _abort(self) -> None:
         self._changes.clear()
@@ -155,14 +157,17 @@ class RedisConnection(Connection):
                     interest = self._subscriptions.get(channel.decode())
                     if interest is not None:
                         deliver(interest, payload)
-                case [b"pong", bytes(token)] | bytes(
-                    token
-                ):  # the latter while nothing is subscribed
-                    answer = self._pongs.pop(token, None)
-                    if answer is not None and not answer.done():
-                        answer.set_result(None)
+                case [b"pong", bytes(token)]:
+                    self._ponged(token)
+                case bytes(token):  # a pong while nothing is subscribed
+                    self._ponged(token)
                 case Exception():
                     self._refused(str(reply))
+
+    def _ponged(self, token: bytes) -> None:
+        answer = self._pongs.pop(token, None)
+        if answer is not None and not answer.done():
+            answer.set_result(None)
 
     async def _collect(self) -> None:
         """Take what the publishing connection receives: the replies to requests, in order."""

@@ -54,6 +54,9 @@ class RemoteBus(ABC):
         self._max_payload = MAX_PAYLOAD
         self._listeners: list[StatusListener] = []
         self._supervisor: asyncio.Task[None] | None = None
+        # Said beside cancelling the supervisor, because `asyncio.wait_for` of Python 3.11, which
+        # both client libraries use, swallows a cancellation that comes together with its result.
+        self._closing = False
         # Why attempts failed since the bus was last connected, as far as it was logged.
         self._logged: set[str] = set()
 
@@ -97,8 +100,9 @@ class RemoteBus(ABC):
             except BusUnavailableError as error:
                 log.warning("bus closed with messages unsent", bus=self.kind, reason=str(error))
         self._reason = "closed"
+        self._closing = True
         supervisor.cancel()
-        await asyncio.gather(supervisor, return_exceptions=True)
+        await asyncio.wait([supervisor])
 
     def subscribe(self, subject: str, handler: Handler) -> Subscription:
         """Tell the server of the first subscription of a subject."""
@@ -143,11 +147,14 @@ class RemoteBus(ABC):
         return connection
 
     def _unavailable(self) -> BusUnavailableError:
-        return BusUnavailableError(f"not connected to {self.kind}: {self._reason}")
+        connection, reason = self._connection, self._reason
+        if connection is not None and connection.lost.done():
+            reason = connection.lost.result()
+        return BusUnavailableError(f"not connected to {self.kind}: {reason}")
 
     async def _supervise(self, attempted: asyncio.Event) -> None:
         try:
-            while True:
+            while not self._closing:
                 try:
                     async with asyncio.timeout(OPEN_TIMEOUT):
                         connection = await self._open()
@@ -165,6 +172,9 @@ class RemoteBus(ABC):
         Raises:
             BusUnavailableError: It was lost before it had all subscriptions.
         """
+        if self._closing:
+            await connection.close()
+            return
         self._connection = connection
         try:
             await self._restore(connection)
