@@ -5,7 +5,6 @@ from pogo.pusher.channels import (
     ChannelNameError,
     channel_kind,
     check_channel_name,
-    server_to_user_channel,
 )
 
 
@@ -77,8 +76,3 @@ def test_limit_is_a_parameter() -> None:
     check_channel_name("abc", 3)
     with pytest.raises(ChannelNameError, match="at most 2 characters, not 3"):
         check_channel_name("abc", 2)
-
-
-def test_server_to_user_channel() -> None:
-    """A user's channel is the prefix and the id."""
-    assert "#server-to-user-42" == server_to_user_channel("42")

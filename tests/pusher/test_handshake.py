@@ -7,21 +7,21 @@ from pogo.pusher.errors import (
     PathNotFoundError,
     UnsupportedProtocolError,
 )
-from pogo.pusher.handshake import Handshake, is_socket_id, make_socket_id, parse_target
+from pogo.pusher.handshake import make_socket_id, parse_target
 
 
 @pytest.mark.parametrize(
-    ("target", "handshake"),
+    ("target", "key"),
     [
-        ("/app/key?protocol=7&client=js&version=8.6.0&flash=false", Handshake("key", 7)),
-        ("/app/key?protocol=5", Handshake("key", 5)),
-        ("/app/a%20b?protocol=6", Handshake("a b", 6)),
-        ("/app/key?protocol=07", Handshake("key", 7)),
+        ("/app/key?protocol=7&client=js&version=8.6.0&flash=false", "key"),
+        ("/app/key?protocol=5", "key"),
+        ("/app/a%20b?protocol=6", "a b"),
+        ("/app/key?protocol=07", "key"),
     ],
 )
-def test_target(target: str, handshake: Handshake) -> None:
-    """The key and the version; what else there is does not matter."""
-    assert handshake == parse_target(target)
+def test_target(target: str, key: str) -> None:
+    """The key of the app; what else there is does not matter."""
+    assert key == parse_target(target)
 
 
 @pytest.mark.parametrize(
@@ -59,10 +59,4 @@ def test_socket_ids() -> None:
     """Two numbers with a dot, out of 64 random bits."""
     assert "0.0" == make_socket_id(0)
     assert "4294967295.4294967295" == make_socket_id(2**64 - 1)
-    assert is_socket_id(make_socket_id(123456789 << 20))
-
-
-@pytest.mark.parametrize("text", ["", "1", "1.", ".1", "1.2.3", "1.2\n", "a.b", "1.2:private-x"])
-def test_no_socket_ids(text: str) -> None:
-    """SDKs refuse anything else, and so does the server."""
-    assert not is_socket_id(text)
+    assert "4294967295.1" == make_socket_id(2**33 - 1)

@@ -17,6 +17,8 @@ from pogo.pusher.origins import origin_allowed
         ("https://a.b.example.com", "https://*.example.com"),
         ("http://[::1]:3000", "[::1]"),
         ("http://localhost:5173", "localhost:5173"),
+        ("https://example.com", "https://example.com:443"),
+        ("http://example.com", "example.com:80"),
     ],
 )
 def test_allowed(origin: str, pattern: str) -> None:
@@ -37,6 +39,8 @@ def test_allowed(origin: str, pattern: str) -> None:
         ("http://example.com", "https://example.com"),
         ("https://example.com:8443", "https://example.com:9443"),
         ("https://example.com", "example.com:8443"),
+        ("https://example.com", "example.com:80"),
+        ("example.com", "example.com:443"),
         ("https://example.com:bad", "example.com"),
         ("https://evil.com/example.com", "example.com"),
         ("https://example.com@evil.com", "example.com"),

@@ -39,7 +39,8 @@ def test_the_first_connection_speaks_for_the_user() -> None:
     roster.apply("1", _value("a", "first"), 10)
 
     assert "first" == _info(roster, "a")
-    roster.apply("1", None, 30)
+    roster.apply("3", _value("a", "third"), 30)
+    roster.apply("1", None, 40)
     assert "second" == _info(roster, "a")
 
 
@@ -76,8 +77,8 @@ def test_a_snapshot_tells_the_difference() -> None:
     transitions = roster.reset([("2", _value("b"), 2), ("3", _value("c"), 3)])
 
     assert ["-a", "+c"] == _told(transitions)
-    assert not roster.has("1")
-    assert roster.has("3")
+    assert roster.user_of("1") is None
+    assert "c" == roster.user_of("3")
 
 
 def test_beyond_the_limit_those_who_came_first_are_present() -> None:

@@ -7,6 +7,7 @@ from pogo.pusher.errors import (
     ClientEventError,
     ClientEventRateError,
     CloseError,
+    InvalidChannelError,
     InvalidMessageError,
     OverCapacityError,
     SigninError,
@@ -66,6 +67,16 @@ def test_ping_and_pong() -> None:
     assert protocol.receive(message("pusher:pong", {}), 0) is None
 
 
+def test_what_else_is_sent_counts() -> None:
+    """A flood of what are no messages, pings say, is one too."""
+    protocol = conversation(own=limits(message_rate=1))
+    protocol.charge(0)
+    protocol.charge(0)
+
+    with pytest.raises(OverCapacityError):
+        protocol.charge(0)
+
+
 def test_message_rate() -> None:
     """A client that floods is closed with a code that makes it wait."""
     protocol = conversation(own=limits(message_rate=1))
@@ -84,10 +95,8 @@ def test_public_subscription() -> None:
     event = protocol.receive(message("pusher:subscribe", {"channel": "news"}), 0)
 
     assert SubscriptionRequested("news", ChannelKind.PUBLIC, None) == event
-    assert protocol.is_pending("news")
-    assert b"subscription_succeeded" in protocol.confirm("news")
-    assert not protocol.is_pending("news")
     assert ["news"] == list(protocol.channels)
+    assert b"subscription_succeeded" in protocol.confirm("news")
 
 
 def test_subscribing_twice_gets_the_same_answer() -> None:
@@ -142,14 +151,16 @@ def test_invalid_signatures(kind: ChannelKind) -> None:
     assert [] == list(protocol.channels)
 
 
-def test_channel_data_is_signed_only_on_presence_channels() -> None:
-    """Elsewhere it is not looked at: it cannot make a signature valid or invalid."""
+def test_channel_data_on_other_channels() -> None:
+    """What an application signs with a private subscription is part of its signature."""
     protocol = conversation()
-    request = json.loads(subscribe("private-a"))
-    request["data"]["channel_data"] = MEMBER
-    event = protocol.receive(json.dumps(request).encode(), 0)
+    event = protocol.receive(subscribe("private-a", MEMBER), 0)
+    unsigned = json.loads(subscribe("private-b"))
+    unsigned["data"]["channel_data"] = MEMBER
 
     assert SubscriptionRequested("private-a", ChannelKind.PRIVATE, None) == event
+    with pytest.raises(UnauthorizedSubscriptionError):
+        protocol.receive(json.dumps(unsigned).encode(), 0)
 
 
 def test_presence_member() -> None:
@@ -186,11 +197,14 @@ def test_limits_of_subscriptions() -> None:
 
     with pytest.raises(SubscriptionLimitError, match="at most 1 subscriptions"):
         protocol.receive(message("pusher:subscribe", {"channel": "b"}), 0)
-    with pytest.raises(SubscriptionLimitError, match="characters"):
+    with pytest.raises(InvalidChannelError, match="characters"):
         protocol.receive(message("pusher:subscribe", {"channel": "x" * 201}), 0)
     protocol.receive(message("pusher:unsubscribe", {"channel": "a"}), 0)
     with pytest.raises(SubscriptionLimitError, match="at most 30 bytes"):
         protocol.receive(subscribe("presence-a", MEMBER), 0)
+    protocol.receive(signin(json.dumps({"id": "7", "user_info": "x" * 30})), 0)
+    with pytest.raises(SubscriptionLimitError, match="at most 30 bytes"):
+        protocol.receive(subscribe("presence-a"), 0)
 
 
 def test_unsubscribe() -> None:
@@ -199,7 +213,7 @@ def test_unsubscribe() -> None:
     subscribed(protocol, "private-a")
     event = protocol.receive(message("pusher:unsubscribe", {"channel": "private-a"}), 0)
 
-    assert SubscriptionCancelled("private-a", ChannelKind.PRIVATE) == event
+    assert SubscriptionCancelled("private-a") == event
     with pytest.raises(InvalidMessageError, match="no subscription to private-a"):
         protocol.receive(message("pusher:unsubscribe", {"channel": "private-a"}), 0)
 

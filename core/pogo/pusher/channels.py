@@ -73,8 +73,3 @@ def check_channel_name(name: str, limit: int = MAX_CHANNEL_NAME) -> None:
         raise ChannelNameError(f"a channel name has at most {limit} characters, not {len(name)}")
     if _NAME.fullmatch(name) is None:
         raise ChannelNameError("a channel name is made of A-Z a-z 0-9 _ - = @ , . ; only")
-
-
-def server_to_user_channel(user_id: str) -> str:
-    """Name the channel of everything sent to one signed-in user."""
-    return SERVER_TO_USER + user_id

@@ -19,6 +19,7 @@
         ├── InvalidMessageError             no code
         ├── SubscriptionError
         │   ├── UnauthorizedSubscriptionError   4009
+        │   ├── InvalidChannelError             no code
         │   └── SubscriptionLimitError          no code
         ├── SigninError                     4009
         └── ClientEventError                no code
@@ -158,8 +159,15 @@ class UnauthorizedSubscriptionError(SubscriptionError):
         super().__init__(channel, message, kind="AuthError", status=401)
 
 
+class InvalidChannelError(SubscriptionError):
+    """The name is none that a channel can have."""
+
+    def __init__(self, channel: str, message: str) -> None:
+        super().__init__(channel, message, kind="InvalidChannel", status=400)
+
+
 class SubscriptionLimitError(SubscriptionError):
-    """The channel, its name or the connection is at a limit."""
+    """The channel, its members or the connection are at a limit."""
 
     def __init__(self, channel: str, message: str) -> None:
         super().__init__(channel, message, kind="LimitReached", status=413)

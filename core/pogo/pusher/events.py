@@ -24,10 +24,9 @@ class SubscriptionRequested:
 
 @dataclass(frozen=True, slots=True)
 class SubscriptionCancelled:
-    """The client unsubscribed; `kind` tells whether somebody may have left a presence channel."""
+    """The client unsubscribed."""
 
     channel: str
-    kind: ChannelKind
 
 
 @dataclass(frozen=True, slots=True)

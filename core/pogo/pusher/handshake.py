@@ -4,8 +4,6 @@ Source: Pusher Channels protocol, "Connection" and "Error codes" 4005 to 4008. `
 `version` name the client's library; they are informational and may be missing.
 """
 
-import re
-from dataclasses import dataclass
 from urllib.parse import parse_qs, unquote, urlsplit
 
 from pogo.pusher.errors import (
@@ -21,19 +19,10 @@ SUPPORTED_PROTOCOLS = range(5, 8)
 PATH_PREFIX = "/app/"
 
 _MAX_QUERY_FIELDS = 32
-_SOCKET_ID = re.compile(r"[0-9]{1,20}\.[0-9]{1,20}")
 
 
-@dataclass(frozen=True, slots=True)
-class Handshake:
-    """Which app a client wants, and the protocol version that it speaks."""
-
-    key: str
-    protocol: int
-
-
-def parse_target(target: str) -> Handshake:
-    """Read the request target of a handshake.
+def parse_target(target: str) -> str:
+    """Read the request target of a handshake; returns the key of the app that the client wants.
 
     Raises:
         PathNotFoundError: The path is not `/app/{key}`.
@@ -59,7 +48,7 @@ def parse_target(target: str) -> Handshake:
     if protocol not in SUPPORTED_PROTOCOLS:
         supported = ", ".join(str(number) for number in SUPPORTED_PROTOCOLS)
         raise UnsupportedProtocolError(f"this server speaks the protocol versions {supported}")
-    return Handshake(key, protocol)
+    return key
 
 
 def make_socket_id(random_bits: int) -> str:
@@ -68,8 +57,3 @@ def make_socket_id(random_bits: int) -> str:
     It is the nonce of every signature, hence random; SDKs insist on two numbers with a dot.
     """
     return f"{random_bits & 0xFFFFFFFF}.{random_bits >> 32 & 0xFFFFFFFF}"
-
-
-def is_socket_id(text: str) -> bool:
-    """Whether this could be a socket id."""
-    return _SOCKET_ID.fullmatch(text) is not None

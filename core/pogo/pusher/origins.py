@@ -2,11 +2,13 @@
 
 A pattern is `*` (any page), a host (`example.com`), a host with a wildcard for one or more labels
 (`*.example.com`), or either of them with a scheme and a port (`https://example.com:8443`). Without
-a scheme any scheme fits, without a port any port fits.
+a scheme any scheme fits, without a port any port fits; a browser's default port counts as given.
 """
 
 from collections.abc import Iterable
 from urllib.parse import urlsplit
+
+_DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
 def origin_allowed(origin: str | None, patterns: Iterable[str]) -> bool:
@@ -25,7 +27,7 @@ def _matches(origin: str, pattern: str) -> bool:
     wanted_scheme, wanted_host, wanted_port = _parts(pattern)
     if not host or (wanted_scheme and wanted_scheme != scheme):
         return False
-    if wanted_port is not None and wanted_port != port:
+    if wanted_port is not None and wanted_port != _effective_port(scheme, port):
         return False
     if wanted_host.startswith("*."):
         return host.endswith(wanted_host[1:]) and len(host) > len(wanted_host) - 1
@@ -43,3 +45,8 @@ def _parts(origin: str) -> tuple[str, str, int | None]:
     except ValueError:
         return scheme, "", None
     return scheme, parts.hostname or "", port
+
+
+def _effective_port(scheme: str, port: int | None) -> int | None:
+    """Fill in the port that browsers leave out of an origin."""
+    return _DEFAULT_PORTS.get(scheme) if port is None else port

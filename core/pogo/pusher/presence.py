@@ -82,15 +82,22 @@ class Roster:
             touched.update(self._users)
         return self._difference(touched)
 
-    def has(self, key: str) -> bool:
-        """Whether the entry is there."""
-        return key in self._entries
+    def user_of(self, key: str) -> str | None:
+        """Tell whose entry it is, if it is there."""
+        presence = self._entries.get(key)
+        return None if presence is None else presence.member.user_id
 
     def _put(self, key: str, value: bytes, revision: int) -> str:
         member = parse_member(value)
         presence = _Presence(revision, member)
         self._entries[key] = presence
-        self._users.setdefault(member.user_id, {})[key] = presence
+        connections = self._users.setdefault(member.user_id, {})
+        newest = next(reversed(connections.values()), presence)
+        connections[key] = presence
+        if newest.revision > revision:
+            # Entries come in the order of their revisions, but for those of a snapshot.
+            by_age = sorted(connections.items(), key=lambda item: item[1].revision)
+            self._users[member.user_id] = dict(by_age)
         return member.user_id
 
     def _remove(self, key: str) -> None:
@@ -128,6 +135,5 @@ class Roster:
         return set(by_age[: self._limit])
 
     def _first(self, user_id: str) -> _Presence:
-        """The entry of a user that speaks for them."""
-        connections = self._users[user_id].values()
-        return min(connections, key=lambda presence: presence.revision)
+        """The entry of a user that speaks for them: entries are kept by age."""
+        return next(iter(self._users[user_id].values()))

@@ -38,6 +38,7 @@ from pogo.pusher.commands import (
 from pogo.pusher.errors import (
     ClientEventError,
     ClientEventRateError,
+    InvalidChannelError,
     InvalidMessageError,
     OverCapacityError,
     PusherError,
@@ -116,15 +117,19 @@ class PusherProtocol:
         """
         if self.state is not ConnectionState.OPEN:
             return None
+        self.charge(now)
+        return self._handle(parse_command(message), now)
+
+    def charge(self, now: float) -> None:
+        """Count something that the client has sent and `receive()` does not get: a ping, say.
+
+        Raises:
+            OverCapacityError: It sends too much; the connection is to be closed.
+        """
         busy_until = self._limits.messages.take(self._messages_busy_until, now)
         if busy_until is None:
             raise OverCapacityError("too many messages: slow down")
         self._messages_busy_until = busy_until
-        return self._handle(parse_command(message), now)
-
-    def is_pending(self, channel: str) -> bool:
-        """Whether a subscription waits for `confirm()` or `refuse()`."""
-        return self._state(channel) is SubscriptionState.PENDING
 
     def confirm(self, channel: str, data: str = "{}") -> bytes:
         """Begin to deliver; returns `pusher_internal:subscription_succeeded`.
@@ -167,7 +172,7 @@ class PusherProtocol:
         try:
             check_channel_name(channel, self._limits.max_channel_length)
         except ChannelNameError as error:
-            raise SubscriptionLimitError(channel, str(error)) from None
+            raise InvalidChannelError(channel, str(error)) from None
         limit = self._limits.max_subscriptions
         if len(self._subscriptions) >= limit and channel not in self._subscriptions:
             raise SubscriptionLimitError(channel, f"a connection has at most {limit} subscriptions")
@@ -182,7 +187,8 @@ class PusherProtocol:
             return None
         if not kind.needs_auth:
             return None
-        channel_data = command.channel_data if kind.is_presence else None
+        # Whatever was sent was signed; on other channels than presence it means nothing here.
+        channel_data = command.channel_data or None
         if not verify_channel(
             command.auth or "",
             key=self.app.key,
@@ -200,21 +206,23 @@ class PusherProtocol:
             if self.user is None:
                 message = f"{channel} needs channel_data, or a signed-in user"
                 raise UnauthorizedSubscriptionError(channel, message)
-            return self.user.as_member()
+            member, size = self.user.as_member(), memoryview(self.user.user_info).nbytes
+        else:
+            try:
+                member, size = parse_channel_data(channel_data), len(channel_data.encode())
+            except ValueError as error:
+                raise UnauthorizedSubscriptionError(channel, str(error)) from None
         limit = self._limits.max_presence_data
-        if len(channel_data.encode()) > limit:
-            raise SubscriptionLimitError(channel, f"channel_data has at most {limit} bytes")
-        try:
-            return parse_channel_data(channel_data)
-        except ValueError as error:
-            raise UnauthorizedSubscriptionError(channel, str(error)) from None
+        if size > limit:
+            raise SubscriptionLimitError(channel, f"a member has at most {limit} bytes of data")
+        return member
 
     def _unsubscribe(self, command: Unsubscribe) -> SubscriptionCancelled:
         channel = command.channel
         if channel not in self._subscriptions:
             raise InvalidMessageError(f"there is no subscription to {channel[:MAX_CHANNEL_NAME]}")
         self._advance(channel, SubscriptionAction.CANCEL)
-        return SubscriptionCancelled(channel, channel_kind(channel))
+        return SubscriptionCancelled(channel)
 
     def _client_event(self, command: ClientEvent, now: float) -> ClientEventReceived:
         channel = command.channel

@@ -161,7 +161,7 @@ class ConnectionSettings(_Group):
 
     slow_consumer: Literal["close", "drop"] = "close"
     """What happens when they are too many: `close` the client with 4100, so that it comes back
-    and knows, or `drop` its messages."""
+    and knows, or `drop` its events, those of presence channels too."""
 
     ping_period: Duration = 54.0
     """Silence after which a client is pinged: nine tenths of `pong_wait`."""
@@ -191,8 +191,8 @@ class ConnectionSettings(_Group):
 class ChannelSettings(_Group):
     """Channels and events. The defaults are Pusher's limits, or what its SDKs let pass."""
 
-    max_channel_length: Count = 200
-    """Characters of a channel's name."""
+    max_channel_length: int = Field(default=200, gt=0, le=800)
+    """Characters of a channel's name. What the bus makes of a longer one could be too long."""
 
     max_event_length: Count = 200
     """Characters of an event's name."""
@@ -205,6 +205,10 @@ class ChannelSettings(_Group):
 
     max_batch: Count = 1000
     """Events of one PublishBatch."""
+
+    max_channel_backlog: Count = 16_777_216
+    """Bytes of events that may wait to be written to the subscribers of one channel on one edge.
+    More are dropped, and counted: the channel has more events than this edge can write."""
 
     max_presence_members: Count = 100
     """Members of one presence channel."""

@@ -6,7 +6,6 @@ from typing import Protocol
 from pogo.bus import Subscription
 from pogo.edge.connection import Connection
 from pogo.edge.metrics import EdgeMetrics
-from pogo.pusher.channels import ChannelKind
 
 _MAX_ROUND_BYTES = 256 * 1024
 """The most that one round joins: beyond it, joining saves nothing and fills every socket."""
@@ -29,15 +28,16 @@ class Channel:
     __slots__ = (
         "_fanout",
         "_index",
+        "_max_backlog",
         "_metrics",
         "_pending",
+        "_pending_bytes",
         "_round",
         "_skips",
         "_special",
         "_subscribers",
         "_targets",
         "app_id",
-        "kind",
         "name",
         "queued",
         "ready",
@@ -46,11 +46,11 @@ class Channel:
     )
 
     def __init__(
-        self, app_id: str, name: str, kind: ChannelKind, fanout: Scheduler, metrics: EdgeMetrics
+        self, app_id: str, name: str, *, fanout: Scheduler, metrics: EdgeMetrics, max_backlog: int
     ) -> None:
+        """Make a channel that keeps at most `max_backlog` bytes of events that wait."""
         self.app_id = app_id
         self.name = name
-        self.kind = kind
         # The interest on the bus, and whether the bus is known to have it.
         self.subscription: Subscription | None = None
         self.ready = False
@@ -63,6 +63,8 @@ class Channel:
         # The subscribers as a tuple; made anew by the first round after a change.
         self._targets: tuple[Connection, ...] | None = ()
         self._pending: list[bytes] = []
+        self._pending_bytes = 0
+        self._max_backlog = max_backlog
         # By connection, the pending frames (by index) that it must not get.
         self._skips: dict[Connection, set[int]] = {}
         # The round that is being written: its bytes, the number of messages in them, and those
@@ -100,12 +102,23 @@ class Channel:
             self._skips.pop(connection, None)
 
     def deliver(self, frame: bytes, exclude: Connection | None = None) -> None:
-        """Have a frame written to all subscribers but one, in the next turn."""
+        """Have an event written to all subscribers but one, in the next turn.
+
+        It is dropped, and counted, where the channel has more to write already than it may.
+        """
         if not self._subscribers:
+            return
+        if self._pending_bytes + len(frame) > self._max_backlog:
+            self._metrics.dropped_by_channel += 1
             return
         if exclude is not None and exclude in self._subscribers:
             self._skips.setdefault(exclude, set()).add(len(self._pending))
+        self.announce(frame)
+
+    def announce(self, frame: bytes) -> None:
+        """Have a frame written to all subscribers that must not be dropped: a member event."""
         self._pending.append(frame)
+        self._pending_bytes += len(frame)
         self._fanout.schedule(self)
 
     def write(self, budget: int) -> int:
@@ -145,6 +158,7 @@ class Channel:
                 own = [frame for i, frame in enumerate(frames) if i not in skipped]
                 self._special[connection] = b"".join(own), len(own)
         data = frames[0] if count == 1 else b"".join(frames)
+        self._pending_bytes -= len(data)
         self._round = data, count, targets
         self._index = 0
 

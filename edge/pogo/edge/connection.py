@@ -110,7 +110,7 @@ class Connection(SocketWriter):
         self.sweep_at = 0
         # The reader of a message that has not completely arrived, and its fragments.
         self._reader: ServerProtocol | None = None
-        self._fragments: list[bytes] | None = None
+        self._fragments: bytearray | None = None
         self._heard_at = services.loop.time()
         self._pinged_at = 0.0
         self._close_deadline: float | None = None
@@ -150,20 +150,25 @@ class Connection(SocketWriter):
         """The most bytes that may wait."""
         return self._services.limits.max_write_buffer
 
-    def overflowed(self, messages: int) -> None:
+    def overflowed(self, events: int) -> None:
         """Close a client that reads too slowly, or let it miss something: as the settings say."""
         metrics = self._services.metrics
         if self._services.limits.drop_when_slow:
-            metrics.dropped_by_drop += messages
+            metrics.dropped_by_drop += events
         else:
-            metrics.dropped_by_close += messages
-            self.close(OverCapacityError("the client reads too slowly"))
+            metrics.dropped_by_close += events
+            self.give_up()
+
+    def give_up(self) -> None:
+        """Close a client that reads too slowly."""
+        self.close(OverCapacityError("the client reads too slowly"))
 
     def pause_writing(self) -> None:
         """Note that bytes wait, and look after a while whether any were taken."""
         super().pause_writing()
         services = self._services
-        due = services.loop.time() + services.limits.write_wait
+        self._progress_at = services.loop.time()
+        due = self._progress_at + services.limits.write_wait
         if not 0 < self.sweep_at <= due:
             services.sweeper.schedule(self, due)
 
@@ -179,7 +184,12 @@ class Connection(SocketWriter):
             if self.closing:
                 break
             assert isinstance(frame, Frame)
-            self._frame_received(frame)
+            try:
+                self._frame_received(frame)
+            except CloseError as error:
+                self.close(error)
+            except PusherError as error:
+                self.report(error)
         # Pongs, and the answer to a close frame or to a violation of RFC 6455.
         self._send_from(reader)
         if not self.closing and readers.give_back(reader):
@@ -193,44 +203,44 @@ class Connection(SocketWriter):
         del exc
         self.fd = -1
         self._services.sweeper.cancel(self)
-        self._forget()
-        self._services.owner.lost(self)
+        try:
+            self._forget()
+        finally:
+            self._services.owner.lost(self)
 
     def _frame_received(self, frame: Frame) -> None:
-        if frame.opcode is Opcode.BINARY:
-            self.close(BinaryMessageError("the protocol is made of text messages"))
-        elif frame.opcode is Opcode.TEXT and frame.fin:
+        if frame.opcode is Opcode.TEXT and frame.fin:
             self._message_received(bytes(frame.data))
-        elif frame.opcode is Opcode.TEXT:
-            self._fragments = [bytes(frame.data)]
+            return
+        # Control frames and fragments cost as much as messages.
+        self.protocol.charge(self._heard_at)
+        if frame.opcode is Opcode.BINARY:
+            raise BinaryMessageError("the protocol is made of text messages")
+        if frame.opcode is Opcode.TEXT:
+            self._fragments = bytearray(frame.data)
         elif frame.opcode is Opcode.CONT and self._fragments is not None:
-            self._fragments.append(bytes(frame.data))
+            self._fragments += frame.data
             if frame.fin:
-                fragments, self._fragments = self._fragments, None
-                self._message_received(b"".join(fragments))
+                message, self._fragments = bytes(self._fragments), None
+                self._message_received(message)
 
     def _message_received(self, message: bytes) -> None:
         services = self._services
         services.metrics.messages_in += 1
-        try:
-            event = self.protocol.receive(message, self._heard_at)
-            match event:
-                case None:
-                    pass
-                case Reply():
-                    self.send_message(event.message)
-                case SubscriptionRequested():
-                    services.owner.subscribe(self, event)
-                case SubscriptionCancelled():
-                    services.owner.unsubscribe(self, event)
-                case ClientEventReceived():
-                    services.owner.client_event(self, event)
-                case _:
-                    assert_never(event)
-        except CloseError as error:
-            self.close(error)
-        except PusherError as error:
-            self.report(error)
+        event = self.protocol.receive(message, self._heard_at)
+        match event:
+            case None:
+                pass
+            case Reply():
+                self.send_message(event.message)
+            case SubscriptionRequested():
+                services.owner.subscribe(self, event)
+            case SubscriptionCancelled():
+                services.owner.unsubscribe(self, event)
+            case ClientEventReceived():
+                services.owner.client_event(self, event)
+            case _:
+                assert_never(event)
 
     def report(self, error: PusherError) -> None:
         """Tell the client what it cannot have."""
@@ -242,7 +252,7 @@ class Connection(SocketWriter):
 
     def close(self, error: CloseError) -> None:
         """Tell the client why, close with the code, and wait for it to go. Idempotent."""
-        if not self.closing:
+        if not self.closing and self.protocol.state is not ConnectionState.CLOSED:
             self._close(error, b"")
 
     def _close(self, error: CloseError, before: bytes) -> None:
@@ -305,7 +315,8 @@ class Connection(SocketWriter):
             self._transport.abort()
             return None
         limits = self._services.limits
-        if self.paused and not self.progressed():
+        stalled_until = self.progress_at(now) + limits.write_wait
+        if self.paused and stalled_until <= now:
             self._services.metrics.closed.labels("stalled").inc()
             self._transport.abort()
             return None
@@ -319,4 +330,4 @@ class Connection(SocketWriter):
             if due <= now:
                 self.close(PongTimeoutError("no answer to a ping"))
                 return self._close_deadline
-        return min(due, now + limits.write_wait) if self.paused else due
+        return min(due, stalled_until) if self.paused else due

@@ -8,6 +8,7 @@ reason, and pusher-js would try again for ever.
 import asyncio
 import re
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Protocol, cast
 
@@ -40,41 +41,30 @@ class Acceptor(Protocol):
         """Count a handshake that got an HTTP error."""
 
 
+@dataclass(slots=True)
 class HandshakeContext:
     """What all handshakes of an edge share."""
 
-    __slots__ = (
-        "acceptor",
-        "addresses",
-        "loop",
-        "new_page_handler",
-        "open",
-        "rate",
-        "sweeper",
-        "timeout",
-    )
+    acceptor: Acceptor
+    addresses: RemoteAddresses
+    loop: asyncio.AbstractEventLoop
+    new_page_handler: Callable[[], asyncio.Protocol]
+    rate: HandshakeRate
+    sweeper: Sweeper
+    timeout: float
+    """Seconds that a client has for its request."""
+    max_open: int
+    """The most handshakes that may be under way."""
+    open: "set[Handshake]" = field(default_factory=set)
+    """Those that are."""
+    draining: bool = False
+    """Whether everyone comes too late."""
 
-    def __init__(
-        self,
-        *,
-        acceptor: Acceptor,
-        addresses: RemoteAddresses,
-        loop: asyncio.AbstractEventLoop,
-        new_page_handler: Callable[[], asyncio.Protocol],
-        rate: HandshakeRate,
-        sweeper: Sweeper,
-        timeout: float,
-    ) -> None:
-        """Make handshakes that take `timeout` seconds at most, and `rate` at most."""
-        self.acceptor = acceptor
-        self.addresses = addresses
-        self.loop = loop
-        self.new_page_handler = new_page_handler
-        # Those that are under way, to be dropped when the edge stops.
-        self.open: set[Handshake] = set()
-        self.rate = rate
-        self.sweeper = sweeper
-        self.timeout = timeout
+    def drain(self) -> None:
+        """Refuse the handshakes that are under way, and all that come."""
+        self.draining = True
+        for handshake in list(self.open):
+            handshake.give_up("the server is shutting down")
 
 
 class Handshake(asyncio.Protocol):
@@ -95,6 +85,12 @@ class Handshake(asyncio.Protocol):
         # A uvloop transport is one by its methods only.
         self._transport = cast(asyncio.Transport, transport)
         context = self._context
+        if context.draining:
+            self.give_up("the server is shutting down")
+            return
+        if len(context.open) >= context.max_open:
+            self.give_up("too many connections are being made")
+            return
         context.open.add(self)
         self._deadline = context.loop.time() + context.timeout
         context.sweeper.schedule(self, self._deadline)
@@ -127,9 +123,9 @@ class Handshake(asyncio.Protocol):
         self._refuse("408 Request Timeout", "the handshake took too long\n")
         return None
 
-    def give_up(self) -> None:
-        """Refuse a client that comes too late."""
-        self._refuse("503 Service Unavailable", "the server is shutting down\n")
+    def give_up(self, reason: str) -> None:
+        """Refuse a client that is not to blame."""
+        self._refuse("503 Service Unavailable", f"{reason}\n")
 
     def _upgrade(self, head: bytes, early: bytes) -> None:
         context = self._context

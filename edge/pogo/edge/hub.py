@@ -33,19 +33,28 @@ class Hub:
     """All connections and channels of an edge. It belongs to one event loop."""
 
     def __init__(
-        self, *, bus: Bus, registry: Registry, node: str, max_members: int, metrics: EdgeMetrics
+        self,
+        *,
+        bus: Bus,
+        registry: Registry,
+        metrics: EdgeMetrics,
+        node: str,
+        max_members: int,
+        max_backlog: int,
     ) -> None:
+        """Make the hub of the edge `node`; limits are per channel, in users and bytes."""
         self._bus = bus
         self._registry = registry
         self._node = node
         self._max_members = max_members
+        self._max_backlog = max_backlog
         self._metrics = metrics
         self._fanout = Fanout(asyncio.get_running_loop())
         self._connections: dict[str, Connection] = {}
         self._channels: dict[tuple[str, str], Channel] = {}
         self._presence: dict[Channel, ChannelPresence] = {}
         # Channels whose subscription the bus may not have yet.
-        self._unready: list[Channel] = []
+        self._unready: dict[Channel, None] = {}
         self._wake = asyncio.Event()
         # Connections that say goodbye.
         self._closing: set[Connection] = set()
@@ -54,13 +63,17 @@ class Hub:
         self.empty.set()
         self.subscriptions = 0
         self.writer = RegistryWriter(registry)
-        metrics.gauge("connections_active", "Open WebSocket connections.", lambda: self.sockets)
+        metrics.gauge("connections_active", "Open WebSocket connections.", lambda: len(self))
         metrics.gauge(
             "subscriptions_active", "Subscriptions of clients.", lambda: self.subscriptions
         )
         metrics.gauge(
             "channels_active", "Channels with a subscriber here.", lambda: len(self._channels)
         )
+
+    def __len__(self) -> int:
+        """The number of connections that are open."""
+        return len(self._connections)
 
     def __iter__(self) -> Iterator[Connection]:
         """Go through the connections that are open, as they are now."""
@@ -139,22 +152,24 @@ class Hub:
     async def run(self) -> None:
         """Make channels ready, for ever: one flush for all that were opened in one turn."""
         while True:
-            await self._wake.wait()
-            self._wake.clear()
-            channels, self._unready = self._unready, []
+            if not self._unready:
+                self._wake.clear()
+                await self._wake.wait()
             try:
-                await self._bus.flush()
-                for channel in channels:
-                    await self._make_ready(channel)
+                await self._make_ready()
             except (BusUnavailableError, RegistryUnavailableError) as error:
-                _log.debug("subscriptions wait", channels=len(channels), reason=str(error))
-                self._unready += [c for c in channels if c.subscription is not None and not c.ready]
-                self._wake.set()
+                _log.debug("subscriptions wait", reason=str(error))
                 await asyncio.sleep(_RETRY_WAIT)
 
     def _open(self, key: tuple[str, str], kind: ChannelKind) -> Channel:
         app_id, name = key
-        channel = Channel(app_id, name, kind, self._fanout, self._metrics)
+        channel = Channel(
+            app_id,
+            name,
+            fanout=self._fanout,
+            metrics=self._metrics,
+            max_backlog=self._max_backlog,
+        )
         subject = channel_subject(app_id, name)
         channel.subscription = self._bus.subscribe(subject, self._receiver(channel))
         self._channels[key] = channel
@@ -166,7 +181,7 @@ class Hub:
                 writer=self.writer,
                 full=lambda connection: self._refuse(connection, channel),
             )
-        self._unready.append(channel)
+        self._unready[channel] = None
         self._wake.set()
         return channel
 
@@ -174,6 +189,7 @@ class Hub:
         assert channel.subscription is not None
         self._bus.unsubscribe(channel.subscription)
         channel.subscription = None
+        self._unready.pop(channel, None)
         presence = self._presence.pop(channel, None)
         if presence is not None:
             presence.stop()
@@ -196,26 +212,40 @@ class Hub:
 
         return receive
 
-    async def _make_ready(self, channel: Channel) -> None:
-        """Admit those who waited for the bus to have a channel's subscription."""
-        if channel.subscription is None:
-            return
-        presence = self._presence.get(channel)
-        if presence is None:
-            channel.ready = True
-            self._admit(channel)
-            return
-        await presence.follow(self._registry)
-        channel.ready = True
-        if channel.subscription is None:
-            # Everyone left while the registry was asked.
-            presence.stop()
+    async def _make_ready(self) -> None:
+        """Admit those who waited for the bus, or the registry, to have a channel.
+
+        Raises:
+            BusUnavailableError, RegistryUnavailableError: Some of the channels have to wait on.
+        """
+        channels = list(self._unready)
+        await self._bus.flush()
+        # Presence needs the registry too, and must not keep the others waiting.
+        for channel in channels:
+            if channel in self._unready and channel not in self._presence:
+                del self._unready[channel]
+                channel.ready = True
+                self._admit(channel)
+        for channel in channels:
+            presence = self._presence.get(channel)
+            if presence is not None and channel in self._unready:
+                await presence.follow(self._registry)
+                if self._unready.pop(channel, channel) is channel:
+                    # Everyone left while the registry was asked.
+                    presence.stop()
 
     def _admit(self, channel: Channel) -> None:
+        """Deliver to everyone who waits, and tell them: first the one, then the other.
+
+        An answer may be the last straw for a connection, and the channel must not close under
+        those who come after it.
+        """
         waiting, channel.waiting = channel.waiting, {}
         for connection in waiting:
             channel.add(connection)
-            self._answer(channel, connection)
+        for connection in waiting:
+            if connection in channel:
+                self._answer(channel, connection)
 
     def _answer(self, channel: Channel, connection: Connection) -> None:
         presence = self._presence.get(channel)

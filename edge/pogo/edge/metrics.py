@@ -20,6 +20,8 @@ class EdgeMetrics(Collector):
         # Messages that slow clients did not get, by what was done about it.
         self.dropped_by_close = 0
         self.dropped_by_drop = 0
+        # Events that a channel had no room for.
+        self.dropped_by_channel = 0
         registry.register(self)
         self.handshakes = self._counter("handshakes", "Handshakes, by outcome.", "outcome")
         self.closed = self._counter(
@@ -51,7 +53,12 @@ class EdgeMetrics(Collector):
         )
         dropped.add_metric(["close"], self.dropped_by_close)
         dropped.add_metric(["drop"], self.dropped_by_drop)
-        return [messages, dropped]
+        backlog = CounterMetricFamily(
+            _PREFIX + "channel_dropped_messages",
+            "Events for a channel that had more to write already than it may.",
+            value=self.dropped_by_channel,
+        )
+        return [messages, dropped, backlog]
 
     def _counter(self, name: str, text: str, *labels: str) -> Counter:
         return Counter(_PREFIX + name, text, labels, registry=self._registry)

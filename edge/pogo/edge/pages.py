@@ -22,9 +22,13 @@ _PAGE_TIMEOUT = 30.0
 """Seconds that a request may take, most of which are its client's for sending a body."""
 
 
+_CLIENT_FAULTS = (HttpProcessingError, web.RequestPayloadError, ConnectionError)
+"""What a request that cannot be read, or whose client went away, raises in aiohttp."""
+
+
 def _our_fault(record: logging.LogRecord) -> bool:
     """Whether a record is about more than a request that could not be read."""
-    return not (record.exc_info and isinstance(record.exc_info[1], HttpProcessingError))
+    return not (record.exc_info and isinstance(record.exc_info[1], _CLIENT_FAULTS))
 
 
 # aiohttp logs what a client gets wrong as an error of the server.
@@ -72,6 +76,8 @@ async def _bounded(request: web.Request, handler: Handler) -> web.StreamResponse
     try:
         async with asyncio.timeout(_PAGE_TIMEOUT):
             return await handler(request)
+    except web.RequestPayloadError:
+        raise web.HTTPBadRequest(text="the request's body cannot be read\n") from None
     except TimeoutError:
         raise web.HTTPRequestTimeout(text="the request took too long\n") from None
 

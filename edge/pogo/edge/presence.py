@@ -30,24 +30,35 @@ _WRITES_PER_TURN = 100
 class RegistryWriter:
     """Brings the registry to the state that this edge's connections are in.
 
-    What is to be written is kept as the desired state of each key, so that a registry that is away
-    costs no more memory than there are keys, and that the last word on a key wins.
+    What is to be written is kept as the desired state of each key: the last word on a key wins,
+    and a registry that is away costs no more memory than the entries that are there or wanted.
     """
 
     def __init__(self, registry: Registry) -> None:
         self._registry = registry
-        self._desired: dict[str, bytes | None] = {}
+        # Withdrawals go first: whoever leaves makes room for those who come.
+        self._deletes: dict[str, None] = {}
+        self._puts: dict[str, bytes] = {}
+        # The keys that the registry may have.
+        self._attempted: set[str] = set()
         self._wake = asyncio.Event()
         self._written = asyncio.Event()
         self._written.set()
 
     def put(self, key: str, value: bytes) -> None:
         """Have an entry written."""
-        self._want(key, value)
+        self._deletes.pop(key, None)
+        self._puts[key] = value
+        self._written.clear()
+        self._wake.set()
 
     def delete(self, key: str) -> None:
         """Have an entry removed."""
-        self._want(key, None)
+        self._puts.pop(key, None)
+        if key in self._attempted:
+            self._deletes[key] = None
+            self._written.clear()
+            self._wake.set()
 
     async def drained(self) -> None:
         """Wait until everything has been written."""
@@ -57,33 +68,33 @@ class RegistryWriter:
         """Write, for ever."""
         writes = 0
         while True:
-            await self._wake.wait()
-            while self._desired:
-                await self._write_one()
+            while self._deletes or self._puts:
+                try:
+                    await self._write_one()
+                except RegistryUnavailableError as error:
+                    _log.debug("registry write failed", reason=str(error))
+                    await asyncio.sleep(_RETRY_WAIT)
                 writes += 1
                 if writes % _WRITES_PER_TURN == 0:
                     await asyncio.sleep(0)
-            self._wake.clear()
             self._written.set()
-
-    def _want(self, key: str, value: bytes | None) -> None:
-        self._desired.pop(key, None)
-        self._desired[key] = value
-        self._written.clear()
-        self._wake.set()
+            self._wake.clear()
+            await self._wake.wait()
 
     async def _write_one(self) -> None:
-        key = next(iter(self._desired))
-        value = self._desired.pop(key)
-        try:
-            if value is None:
-                await self._registry.delete(key)
-            else:
-                await self._registry.put(key, value)
-        except RegistryUnavailableError as error:
-            self._desired.setdefault(key, value)
-            _log.debug("registry write failed", reason=str(error))
-            await asyncio.sleep(_RETRY_WAIT)
+        if self._deletes:
+            key = next(iter(self._deletes))
+            await self._registry.delete(key)
+            # Unless it is wanted again by now.
+            if self._deletes.pop(key, key) is None:
+                self._attempted.discard(key)
+            return
+        key, value = next(iter(self._puts.items()))
+        self._attempted.add(key)
+        await self._registry.put(key, value)
+        # Unless it is to have another value, or none, by now.
+        if self._puts.get(key) is value:
+            del self._puts[key]
 
 
 class ChannelPresence:
@@ -119,8 +130,9 @@ class ChannelPresence:
 
     def stop(self) -> None:
         """Watch no more."""
-        if self._watch is not None:
-            self._watch.stop()
+        watch, self._watch = self._watch, None
+        if watch is not None:
+            watch.stop()
 
     def join(self, connection: Connection, member: Member) -> None:
         """Have a connection announced; it is answered when its entry comes back."""
@@ -143,13 +155,13 @@ class ChannelPresence:
         """Take all entries of the channel."""
         known = ((entry.key, entry.value, entry.revision) for entry in entries)
         self._announce(self._roster.reset(known))
-        for key in [key for key in self._joining if self._roster.has(key)]:
+        for key in list(self._joining):
             self._arrived(key)
 
     def changed(self, change: Change) -> None:
         """Take one change."""
         self._announce(self._roster.apply(change.key, change.value, change.revision))
-        if change.value is not None and change.key in self._joining:
+        if change.key in self._joining:
             self._arrived(change.key)
 
     def _announce(self, transitions: list[Transition]) -> None:
@@ -159,11 +171,15 @@ class ChannelPresence:
                 message = frames.member_added(name, transition.member)
             else:
                 message = frames.member_removed(name, transition.user_id)
-            self._channel.deliver(frame_text(message))
+            self._channel.announce(frame_text(message))
 
     def _arrived(self, key: str) -> None:
         """Admit the connection whose own entry came back, unless the channel is full."""
-        connection, user_id = self._joining.pop(key)
+        connection, user_id = self._joining[key]
+        if self._roster.user_of(key) != user_id:
+            # It is what the connection wrote as somebody else, before it came anew.
+            return
+        del self._joining[key]
         if user_id not in self._roster.members:
             self._full(connection)
             return

@@ -77,13 +77,16 @@ class EdgeServer:
         self._bus_timer: asyncio.TimerHandle | None = None
         self._bus_away_for_long = False
         self._closing_all: asyncio.Task[None] | None = None
+        self._server: asyncio.Server | None = None
         self._metrics.gauge(
             "edge_bus_connected", "1 while this edge reaches the bus.", lambda: bus.connected
         )
 
     @property
     def port(self) -> int:
-        """The port that it listens on, also where the settings leave it to the system."""
+        """The port that it listens on; before `start`, the one asked for."""
+        if self._server is None:
+            return self._settings.port
         return int(self._server.sockets[0].getsockname()[1])
 
     async def start(self) -> None:
@@ -99,8 +102,9 @@ class EdgeServer:
             bus=self._bus,
             registry=self._registry,
             node=self._node,
-            max_members=settings.max_presence_members,
             metrics=self._metrics,
+            max_members=settings.max_presence_members,
+            max_backlog=settings.max_channel_backlog,
         )
         self._services = Services(
             loop=loop,
@@ -118,6 +122,7 @@ class EdgeServer:
             rate=HandshakeRate(settings.handshake_rate, settings.handshake_burst),
             sweeper=self._sweeper,
             timeout=settings.handshake_timeout,
+            max_open=settings.max_connections,
         )
         try:
             self._server = await loop.create_server(
@@ -138,18 +143,16 @@ class EdgeServer:
 
     async def stop(self) -> None:
         """Drain: close all clients with 4200, spread out, and stop. Idempotent."""
-        if self._health.draining:
+        if self._server is None or self._health.draining:
             return
         self._health.draining = True
-        connections = self._hub.sockets
+        connections = len(self._hub)
         _log.info("edge draining", connections=connections)
         self._server.close()
         if self._bus_timer is not None:
             self._bus_timer.cancel()
-        if self._closing_all is not None:
-            self._closing_all.cancel()
-        for handshake in list(self._context.open):
-            handshake.give_up()
+        self._stop_closing()
+        self._context.drain()
         try:
             async with asyncio.timeout(self._settings.shutdown_timeout):
                 await self._close_all("the server is restarting")
@@ -197,10 +200,9 @@ class EdgeServer:
         self._metrics.handshakes.labels(reason).inc()
 
     def _admit(self, request: Request) -> EdgeApp:
-        handshake = parse_target(request.path)
-        app = self._apps.find(handshake.key)
+        app = self._apps.find(parse_target(request.path))
         app.admit(request.headers.get("Origin"))
-        if self._hub.sockets >= self._settings.max_connections:
+        if len(self._hub) >= self._settings.max_connections:
             raise OverCapacityError("the server has too many connections")
         if self._bus_away_for_long:
             raise OverCapacityError("the server cannot reach the bus")
@@ -222,14 +224,22 @@ class EdgeServer:
             self._bus_timer = None
         if connected:
             self._bus_away_for_long = False
+            self._stop_closing()
         elif not self._health.draining:
             loop = asyncio.get_running_loop()
             self._bus_timer = loop.call_later(self._settings.bus_grace, self._bus_stays_away)
 
     def _bus_stays_away(self) -> None:
         self._bus_away_for_long = True
-        _log.error("edge closes its clients: the bus stays away", connections=self._hub.sockets)
+        _log.error("edge closes its clients: the bus stays away", connections=len(self._hub))
         self._closing_all = asyncio.create_task(self._close_all("the server lost its bus"))
+        self._closing_all.add_done_callback(_report_failure)
+
+    def _stop_closing(self) -> None:
+        """Spare the clients that have not been closed yet for want of a bus."""
+        closing, self._closing_all = self._closing_all, None
+        if closing is not None:
+            closing.cancel()
 
     # Stopping
 
@@ -281,6 +291,13 @@ def _connection_limits(settings: Settings) -> ConnectionLimits:
         pong_wait=settings.pong_wait,
         write_wait=settings.write_wait,
     )
+
+
+def _report_failure(task: asyncio.Task[None]) -> None:
+    """See to it that a background task does not fail unseen."""
+    error = None if task.cancelled() else task.exception()
+    if error is not None:
+        _log.error("edge could not close its clients", exc_info=error)
 
 
 async def _keep_running(name: str, run: Callable[[], Awaitable[None]]) -> None:

@@ -72,12 +72,18 @@ class Sweeper:
         """Sweep a turn's worth of items, and leave the rest to the next turn."""
         now = self._loop.time()
         end = min(start + _MAX_PER_TURN, len(items))
-        for item in items[start:end]:
-            # Between two turns, an item may have been cancelled or scheduled anew.
-            if 0 < item.sweep_at <= now:
-                item.sweep_at = 0
-                again = item.sweep(now)
-                if again is not None:
-                    self.schedule(item, again)
-        if end < len(items):
-            self._loop.call_soon(self._sweep, items, end)
+        at = start
+        try:
+            while at < end:
+                item = items[at]
+                at += 1
+                # Between two turns, an item may have been cancelled or scheduled anew.
+                if 0 < item.sweep_at <= now:
+                    item.sweep_at = 0
+                    again = item.sweep(now)
+                    if again is not None:
+                        self.schedule(item, again)
+        finally:
+            # An item that fails is the loop's exception handler's; the others are still due.
+            if at < len(items):
+                self._loop.call_soon(self._sweep, items, at)

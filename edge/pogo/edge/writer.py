@@ -13,7 +13,7 @@ import os
 class SocketWriter(asyncio.Protocol, abc.ABC):
     """A socket that is written to by many. What its client does not read is bounded."""
 
-    __slots__ = ("_acknowledged", "_enqueued", "_transport", "fd", "paused")
+    __slots__ = ("_acknowledged", "_enqueued", "_progress_at", "_transport", "fd", "paused")
 
     def __init__(self, transport: asyncio.Transport) -> None:
         self._transport = transport
@@ -22,10 +22,11 @@ class SocketWriter(asyncio.Protocol, abc.ABC):
         self.fd: int = transport.get_extra_info("socket").fileno()
         # Whether bytes wait in the transport, behind which everything else has to queue.
         self.paused = False
-        # Bytes handed to the transport since it began to wait, and how many of them the client
-        # had taken when that was last asked.
+        # Bytes handed to the transport since it began to wait, how many of them the client had
+        # taken when that was last asked, and when it was last seen to take any.
         self._enqueued = 0
         self._acknowledged = 0
+        self._progress_at = 0.0
 
     @property
     @abc.abstractmethod
@@ -33,8 +34,12 @@ class SocketWriter(asyncio.Protocol, abc.ABC):
         """The most bytes that may wait."""
 
     @abc.abstractmethod
-    def overflowed(self, messages: int) -> None:
-        """Do something about a client that did not get so many messages: its buffer is full."""
+    def overflowed(self, events: int) -> None:
+        """Do something about a client whose full buffer has no room for so many events."""
+
+    @abc.abstractmethod
+    def give_up(self) -> None:
+        """Close a client whose full buffer has no room for an answer that it waits for."""
 
     def take_over(self) -> None:
         """Become the transport's protocol."""
@@ -43,9 +48,12 @@ class SocketWriter(asyncio.Protocol, abc.ABC):
         self._transport.set_write_buffer_limits(high=0)
 
     def send(self, data: bytes) -> None:
-        """Send frames, behind everything that was sent before."""
+        """Send what the client waits for, behind everything that was sent before."""
         if self.paused:
-            self.enqueue(data)
+            if self._has_room(data):
+                self._enqueue(data)
+            elif self.fd >= 0:
+                self.give_up()
             return
         try:
             written = os.write(self.fd, data)
@@ -64,27 +72,25 @@ class SocketWriter(asyncio.Protocol, abc.ABC):
         self._acknowledged = 0
         self._transport.write(rest)
 
-    def enqueue(self, data: bytes, messages: int = 1) -> None:
-        """Queue frames behind those that wait, up to the limit of the write buffer."""
-        if self.fd < 0:
-            return
-        if self._transport.get_write_buffer_size() + len(data) > self.max_write_buffer:
-            self.overflowed(messages)
-            return
-        self._enqueued += len(data)
-        self._transport.write(data)
+    def enqueue(self, data: bytes, events: int) -> None:
+        """Queue events behind what waits, up to the limit of the write buffer."""
+        if self._has_room(data):
+            self._enqueue(data)
+        elif self.fd >= 0:
+            self.overflowed(events)
 
     def write_failed(self) -> None:
         """Give a socket up that cannot be written to. Its client went away: that is no error."""
         if self.fd >= 0:
             self._transport.abort()
 
-    def progressed(self) -> bool:
-        """Whether the client has taken any byte since this was last asked."""
+    def progress_at(self, now: float) -> float:
+        """Tell when the client was last seen to take a byte, while bytes wait."""
         acknowledged = self._enqueued - self._transport.get_write_buffer_size()
-        progressed = acknowledged > self._acknowledged
-        self._acknowledged = acknowledged
-        return progressed
+        if acknowledged > self._acknowledged:
+            self._acknowledged = acknowledged
+            self._progress_at = now
+        return self._progress_at
 
     def pause_writing(self) -> None:
         """Note that bytes wait in the transport."""
@@ -97,3 +103,11 @@ class SocketWriter(asyncio.Protocol, abc.ABC):
     def abort(self) -> None:
         """Drop the connection without a word."""
         self._transport.abort()
+
+    def _has_room(self, data: bytes) -> bool:
+        waiting = self._transport.get_write_buffer_size()
+        return self.fd >= 0 and waiting + len(data) <= self.max_write_buffer
+
+    def _enqueue(self, data: bytes) -> None:
+        self._enqueued += len(data)
+        self._transport.write(data)
