@@ -36,9 +36,9 @@ def make_settings(**overrides: object) -> Settings:
     return load_settings(None, {}, {**defaults, **overrides})
 
 
-async def eventually(condition: Callable[[], bool]) -> None:
-    """Wait until something holds."""
-    async with asyncio.timeout(TIMEOUT):
+async def eventually(condition: Callable[[], bool], *, within: float = TIMEOUT) -> None:
+    """Wait until something holds, for so many seconds at most."""
+    async with asyncio.timeout(within):
         while not condition():  # noqa: ASYNC110 - what is waited for has no event of its own
             await asyncio.sleep(0.01)
 

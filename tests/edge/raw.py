@@ -2,6 +2,7 @@
 
 import asyncio
 import socket
+import struct
 from types import TracebackType
 from typing import Self
 
@@ -52,10 +53,19 @@ class RawClient:
         """Send bytes."""
         await asyncio.get_running_loop().sock_sendall(self._socket, data)
 
+    async def send(self, message: str) -> None:
+        """Send a text message."""
+        await self.write(Frame(Opcode.TEXT, message.encode()).serialize(mask=True))
+
+    def reset(self) -> None:
+        """Vanish: the server's next write fails."""
+        linger = struct.pack("ii", 1, 0)
+        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
+        self._socket.close()
+
     async def subscribe(self, channel: str) -> None:
         """Subscribe to a public channel."""
-        message = b'{"event":"pusher:subscribe","data":{"channel":"%b"}}' % channel.encode()
-        await self.write(Frame(Opcode.TEXT, message).serialize(mask=True))
+        await self.send(f'{{"event":"pusher:subscribe","data":{{"channel":"{channel}"}}}}')
         await self.read_until(b"subscription_succeeded")
 
     async def read(self) -> bytes:

@@ -1,4 +1,5 @@
 import asyncio
+import logging
 import socket
 from collections.abc import AsyncIterator
 
@@ -229,3 +230,40 @@ async def test_pages() -> None:
             assert 404 == answer.status
     await server.stop()
     await bus.close()
+
+
+async def test_a_page_whose_client_goes_away(caplog: pytest.LogCaptureFixture) -> None:
+    """A body that breaks off, or cannot be decoded, is the client's fault: no error is logged."""
+
+    async def _read(request: web.Request) -> web.Response:
+        return web.Response(text=await request.text())
+
+    pages = web.Application()
+    pages.router.add_post("/read", _read)
+    bus = MemoryBus()
+    await bus.start()
+    server = EdgeServer(
+        make_settings(),
+        bus=bus,
+        registry=MemoryRegistry(),
+        metrics=CollectorRegistry(),
+        pages=pages,
+    )
+    await server.start()
+    head = b"POST /read HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n"
+    for rest in (b"\r\nbroken off", b"Content-Encoding: gzip\r\n\r\n" + b"x" * 100):
+        reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
+        writer.write(head + rest)
+        if rest.startswith(b"Content"):
+            assert b"400" == (await reader.read())[9:12]
+        writer.close()
+        await writer.wait_closed()
+    async with (
+        aiohttp.ClientSession() as session,
+        session.post(f"http://127.0.0.1:{server.port}/read", data="x") as answer,
+    ):
+        assert "x" == await answer.text()
+    await server.stop()
+    await bus.close()
+
+    assert [] == [record for record in caplog.records if record.levelno >= logging.ERROR]

@@ -5,8 +5,12 @@ from pathlib import Path
 
 import aiohttp
 import pytest
+from prometheus_client import CollectorRegistry
 
+from pogo.bus.memory import MemoryBus
 from pogo.bus.nats import NatsBus
+from pogo.edge.server import EdgeServer
+from pogo.registry.memory import MemoryRegistry
 from pogo.settings import App
 from tests.edge.helpers import KEY, SECRET, Client, Edge, eventually, make_settings, running_edge
 from tests.edge.raw import RawClient
@@ -183,3 +187,42 @@ async def test_no_task_per_connection() -> None:
             await client.subscribe(f"channel-{number}")
 
         assert before == len(asyncio.all_tasks())
+
+
+async def test_a_bus_that_returns_spares_the_rest(tmp_path: Path) -> None:
+    """Clients that were not closed yet when the bus came back are kept."""
+    async with NatsServer(tmp_path) as nats:
+        bus = NatsBus([nats.url])
+        await bus.start()
+        async with (
+            running_edge(bus, bus_grace=0.2, shutdown_timeout=120) as edge,
+            contextlib.AsyncExitStack() as stack,
+        ):
+            # At a hundred closes a second this takes four seconds.
+            for _ in range(400):
+                await stack.enter_async_context(RawClient(edge.server.port))
+            nats.kill()
+            await eventually(lambda: edge.metric("connections_active") < 400)
+            await nats.start()
+            await eventually(lambda: bus.connected)
+            kept = edge.metric("connections_active")
+            async with Client(edge.url()) as client:
+                await client.subscribe("news")
+
+            await eventually(lambda: edge.metric("connections_active") == kept)
+            assert kept > 0
+        await bus.close()
+
+
+async def test_stop_before_start() -> None:
+    """An edge that never started has nothing to stop."""
+    bus = MemoryBus()
+    server = EdgeServer(
+        make_settings(), bus=bus, registry=MemoryRegistry(), metrics=CollectorRegistry()
+    )
+    await server.stop()
+    await bus.start()
+    await server.start()
+    await server.stop()
+    await server.stop()
+    await bus.close()

@@ -1,13 +1,13 @@
 import asyncio
+import contextlib
 import json
-import struct
 from pathlib import Path
 
 import pytest
 from websockets.frames import Frame, Opcode
 
 from tests.edge.helpers import Client, eventually, running_edge
-from tests.edge.raw import RawClient
+from tests.edge.raw import REQUEST, RawClient
 
 
 def _descriptors() -> int:
@@ -101,58 +101,6 @@ async def test_message_rate() -> None:
         assert 5 == sum(message["event"] == "pusher:pong" for message in messages)
 
 
-async def test_slow_reader_is_closed() -> None:
-    """It does not slow the others, costs no more than its buffer, and is told 4100."""
-    async with (
-        running_edge(max_write_buffer=300_000) as edge,
-        RawClient(edge.server.port) as slow,
-        Client(edge.url()) as fast,
-    ):
-        await fast.subscribe("news")
-        await slow.subscribe("news")
-        for _ in range(200):
-            await edge.publish("news", "created", "x" * 100_000)
-            await fast.expect("created")
-
-        assert edge.metric("client_dropped_messages_total", policy="close") == 1.0
-        assert 1.0 == edge.metric("subscriptions_active")
-        assert struct.pack(">H", 4100) in (await slow.read_until(b"too slowly"))[-200:]
-
-
-async def test_slow_reader_loses_messages() -> None:
-    """With the other policy it stays, and misses what its buffer has no room for."""
-    async with (
-        running_edge(max_write_buffer=300_000, slow_consumer="drop") as edge,
-        RawClient(edge.server.port) as slow,
-    ):
-        await slow.subscribe("news")
-        for _ in range(200):
-            await edge.publish("news", "created", "x" * 100_000)
-        await eventually(lambda: edge.metric("messages_total", direction="out") == 202)
-        dropped = edge.metric("client_dropped_messages_total", policy="drop")
-        assert 0 < dropped < 200
-        received = await slow.read_bytes(int(200 - dropped) * 100_000)
-        await edge.publish("news", "last")
-        received += await slow.read_until(b'"last"')
-
-        assert 200 - dropped == received.count(b'"created"')
-
-
-async def test_stalled_reader_is_dropped() -> None:
-    """A client that takes nothing at all for `write_wait` is dropped."""
-    async with (
-        running_edge(write_wait=0.5, max_write_buffer=100_000_000) as edge,
-        RawClient(edge.server.port) as slow,
-    ):
-        await slow.subscribe("news")
-        await edge.publish("news", "created", "x" * 1_000_000)
-        for _ in range(8):
-            await edge.publish("news", "created", "x" * 1_000_000)
-        await eventually(lambda: not edge.metric("connections_active"))
-
-        assert 1.0 == edge.metric("connections_closed_total", code="stalled")
-
-
 async def test_silent_client_is_pinged_and_closed() -> None:
     """After `ping_period` a ping, after `pong_wait` without an answer 4201."""
     async with (
@@ -201,3 +149,44 @@ async def test_json_of_errors() -> None:
 
         assert "<script>" in message["data"]["message"]
         assert json.dumps(message)
+
+
+async def test_fragments_count() -> None:
+    """Empty fragments without end are a flood, and hold no memory."""
+    first = Frame(Opcode.TEXT, b"x", fin=False).serialize(mask=True)
+    more = Frame(Opcode.CONT, b"", fin=False).serialize(mask=True)
+    async with running_edge() as edge, RawClient(edge.server.port) as client:
+        await client.write(first + more * 200)
+        assert 4100 == await client.close_code()
+
+
+async def test_pings_count() -> None:
+    """Control frames without end are a flood too."""
+    ping = Frame(Opcode.PING, b"").serialize(mask=True)
+    async with running_edge() as edge, RawClient(edge.server.port) as client:
+        await client.write(ping * 200)
+        assert 4100 == await client.close_code()
+
+
+async def test_refused_clients_take_no_place() -> None:
+    """Those that are closed for a wrong key and do not go leave room for others."""
+    async with running_edge(max_connections=2) as edge, contextlib.AsyncExitStack() as stack:
+        for _ in range(4):
+            refused = RawClient(edge.server.port, handshake=False)
+            await stack.enter_async_context(refused)
+            await refused.write(REQUEST.format("unknown").encode())
+            await refused.read_until(b"4001")
+        assert 0.0 == edge.metric("connections_active")
+        async with Client(edge.url()) as client:
+            await client.silent()
+
+
+async def test_handshakes_are_bounded() -> None:
+    """Sockets that never ask for anything are limited, as connections are."""
+    async with running_edge(max_connections=2) as edge, contextlib.AsyncExitStack() as stack:
+        for _ in range(2):
+            await stack.enter_async_context(RawClient(edge.server.port, handshake=False))
+        third = RawClient(edge.server.port, handshake=False)
+        await stack.enter_async_context(third)
+
+        assert (await third.read()).startswith(b"HTTP/1.1 503 ")

@@ -157,6 +157,30 @@ async def test_writer_outlives_an_outage() -> None:
     assert registry.refused
 
 
+async def test_writer_forgets_what_was_never_written() -> None:
+    """While the registry is away, whoever comes and goes leaves nothing to be written."""
+    registry = _FlakyRegistry()
+    writer = RegistryWriter(registry)
+    for number in range(100):
+        writer.put(f"k.{number}", b"1")
+        writer.delete(f"k.{number}")
+    task = asyncio.create_task(writer.run())
+    await asyncio.wait_for(writer.drained(), 5)
+    task.cancel()
+
+    assert not registry.refused
+
+
+async def test_coming_back_as_somebody_else(edge: Edge) -> None:
+    """A connection that leaves and joins as another user in one breath is that user."""
+    async with Client(edge.url()) as client:
+        await client.subscribe("presence-a", "1")
+        await client.send("pusher:unsubscribe", {"channel": "presence-a"})
+        roster = await client.subscribe("presence-a", "2")
+
+        assert ["2"] == roster["presence"]["ids"]
+
+
 class _Entries:
     """A watcher that keeps the keys."""
 

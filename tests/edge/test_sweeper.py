@@ -73,3 +73,29 @@ async def test_many_are_swept_over_several_turns() -> None:
     sweeper.stop()
 
     assert {1} == {len(item.swept) for item in items}
+
+
+async def test_one_that_fails_does_not_stop_the_rest() -> None:
+    """The failure is the loop's exception handler's; the others are swept."""
+    loop = asyncio.get_running_loop()
+    failures: list[object] = []
+    loop.set_exception_handler(lambda _, context: failures.append(context["exception"]))
+    sweeper = Sweeper(loop)
+    sweeper.start()
+    items = [_Item() for _ in range(10)]
+    failing = _Failing()
+    for item in (*items[:5], failing, *items[5:]):
+        sweeper.schedule(item, loop.time())
+    async with asyncio.timeout(8):
+        for item in items:
+            await item.done.wait()
+    sweeper.stop()
+
+    assert [ZeroDivisionError] == [type(failure) for failure in failures]
+
+
+class _Failing(_Item):
+    """Fails when it is swept."""
+
+    def sweep(self, now: float) -> float | None:
+        return now / 0

@@ -322,8 +322,9 @@ class Connection(SocketWriter):
             return None
         due = self._heard_at + limits.ping_period
         if due <= now:
-            # A client always gets the whole time to answer, however late a sweep may be.
-            if self._pinged_at < self._heard_at:
+            # A client always gets the whole time to answer, however late a sweep may be. The
+            # loop's clock may stand still between a ping and its answer.
+            if self._pinged_at <= self._heard_at:
                 self._pinged_at = now
                 self.send(PING)
             due = self._pinged_at + limits.pong_wait - limits.ping_period
