@@ -1,7 +1,8 @@
 """The bus carries deliveries from publishers to the edges that have subscribers for them.
 
-An adapter is one module here (`memory`, `nats`, `redis`). All of them keep these guarantees, and
-`tests/bus` holds each one to them against a real server:
+An adapter is one module here (`memory`, `nats`, `redis`; the last two share `remote`, which keeps a
+`connection` open). All of them keep these guarantees, and `tests/bus` holds each one to them
+against a real server:
 
 - **At most once.** A message reaches every subscription of its subject once or not at all.
 - **In order** per subject, for the messages of one `Bus` object. Between two publishers only where

@@ -211,7 +211,9 @@ class RemoteBus(ABC):
         log.debug("bus attempt failed", bus=self.kind, reason=reason)
         if reason not in self._logged and len(self._logged) < _MAX_REASONS:
             self._logged.add(reason)
-            log.warning("bus unavailable, trying on", bus=self.kind, reason=reason)
+            # A traceback only where it is not the server's doing.
+            fault = {} if isinstance(error, (OSError, BusError)) else {"exc_info": error}
+            log.warning("bus unavailable, trying on", bus=self.kind, reason=reason, **fault)
 
     def _tell(self, *, connected: bool, reason: str) -> None:
         for listener in self._listeners:
