@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from pogo.broker.checks import EventChecks
 from pogo.broker.events import Event, parse_channels
-from pogo.broker.status import StatusCode
+from pogo.rpc.v1.status import StatusCode
 from tests.broker.helpers import make_settings
 
 CHECKS = EventChecks(make_settings(max_channels=3, max_payload=20))

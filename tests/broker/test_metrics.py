@@ -3,8 +3,9 @@ from prometheus_client import CollectorRegistry, generate_latest
 from pogo.broker.call import Call
 from pogo.broker.metrics import BrokerMetrics
 from pogo.broker.queues import Limits, ShardQueues
-from pogo.broker.status import SUCCESS, Outcome, StatusCode
+from pogo.broker.status import SUCCESS, Outcome
 from pogo.bus import Message
+from pogo.rpc.v1.status import StatusCode
 
 
 def lines(registry: CollectorRegistry, name: str) -> list[str]:

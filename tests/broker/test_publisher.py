@@ -8,10 +8,11 @@ from pogo.broker.events import Event
 from pogo.broker.live_edges import LiveEdges
 from pogo.broker.metrics import BrokerMetrics
 from pogo.broker.publisher import Publisher
-from pogo.broker.status import Outcome, StatusCode
+from pogo.broker.status import Outcome
 from pogo.bus.memory import MemoryBus
 from pogo.registry.keys import node_key
 from pogo.registry.memory import MemoryRegistry
+from pogo.rpc.v1.status import StatusCode
 from tests.broker.helpers import APP, DISABLED, Clock, listen, make_settings, memory_bus
 
 

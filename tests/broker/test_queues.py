@@ -8,8 +8,9 @@ from pogo.broker.queues import (
     Shard,
     ShardQueues,
 )
-from pogo.broker.status import SUCCESS, Outcome, StatusCode
+from pogo.broker.status import SUCCESS, Outcome
 from pogo.bus import Message
+from pogo.rpc.v1.status import StatusCode
 
 PLENTY = 1_000_000
 FAILED = Outcome(StatusCode.BROKER_PUBLISH_FAILED, "because")

@@ -13,10 +13,11 @@ from pogo.broker.events import Event
 from pogo.broker.live_edges import LiveEdges
 from pogo.broker.metrics import BrokerMetrics
 from pogo.broker.publisher import Publisher
-from pogo.broker.status import Outcome, StatusCode
+from pogo.broker.status import Outcome
 from pogo.broker.workers import BATCH_BYTES, BATCH_MESSAGES, MAX_WAIT
 from pogo.bus import Bus, BusError, Message, channel_subject
 from pogo.bus.memory import MemoryBus
+from pogo.rpc.v1.status import StatusCode
 from tests.broker.helpers import APP, HeldBus, listen, make_settings, memory_bus
 
 

@@ -7,9 +7,10 @@ import pytest
 from aiohttp import web
 from pydantic import SecretStr
 
-from pogo.broker.status import Outcome, StatusCode
+from pogo.broker.status import Outcome
 from pogo.cli.demo import demo_pages
 from pogo.pusher.signatures import verify_channel
+from pogo.rpc.v1.status import StatusCode
 from pogo.settings import App
 
 _SECRET = "secret-of-the-demo"

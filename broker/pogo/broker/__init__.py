@@ -5,6 +5,7 @@ Any number of them run behind any load balancer; they share nothing but the bus 
 
 from pogo.broker.publisher import Publisher
 from pogo.broker.server import BrokerServer
-from pogo.broker.status import Outcome, StatusCode
+from pogo.broker.status import Outcome
+from pogo.rpc.v1.status import StatusCode
 
 __all__ = ["BrokerServer", "Outcome", "Publisher", "StatusCode"]

@@ -5,8 +5,9 @@ from collections.abc import Sequence
 import msgspec
 
 from pogo.broker.events import Event
-from pogo.broker.status import Outcome, StatusCode
+from pogo.broker.status import Outcome
 from pogo.pusher.channels import ChannelKind, ChannelNameError, check_channel_name
+from pogo.rpc.v1.status import StatusCode
 from pogo.settings import Settings
 
 # Walks the whole text without building anything of it.

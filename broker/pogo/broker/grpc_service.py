@@ -9,8 +9,9 @@ from pogo.broker.apps import AppDirectory
 from pogo.broker.auth import AuthenticationError, Authenticator
 from pogo.broker.events import Event, parse_channels
 from pogo.broker.publisher import Publisher
-from pogo.broker.status import Outcome, StatusCode
+from pogo.broker.status import Outcome
 from pogo.rpc.v1 import broker_pb2, broker_pb2_grpc
+from pogo.rpc.v1.status import StatusCode
 
 _WIRE = {code: broker_pb2.Status.Value(f"STATUS_{code.name}") for code in StatusCode}
 

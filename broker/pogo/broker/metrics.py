@@ -8,7 +8,8 @@ from typing import Literal, get_args
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from pogo.broker.queues import Load, ShardQueues
-from pogo.broker.status import Outcome, StatusCode
+from pogo.broker.status import Outcome
+from pogo.rpc.v1.status import StatusCode
 
 DropReason = Literal[
     "bus_down",

@@ -13,11 +13,12 @@ from pogo.broker.events import Event
 from pogo.broker.live_edges import LiveEdges
 from pogo.broker.metrics import BrokerMetrics, DropReason
 from pogo.broker.queues import Limits, ShardQueues
-from pogo.broker.status import Outcome, StatusCode
+from pogo.broker.status import Outcome
 from pogo.broker.workers import PublishWorker
 from pogo.bus import Bus, Message, channel_subject
 from pogo.pusher.frames import encode_event
 from pogo.rpc.v1.delivery_pb2 import Delivery
+from pogo.rpc.v1.status import StatusCode
 from pogo.settings import Settings
 
 _NO_APP = Outcome(StatusCode.HUB_MISSING, "there is no such app, or it is disabled")

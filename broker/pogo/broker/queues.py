@@ -8,8 +8,9 @@ from typing import NamedTuple
 from zlib import crc32
 
 from pogo.broker.call import Call
-from pogo.broker.status import Outcome, StatusCode
+from pogo.broker.status import Outcome
 from pogo.bus import Message
+from pogo.rpc.v1.status import StatusCode
 from pogo.settings import Settings
 
 

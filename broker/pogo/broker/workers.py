@@ -5,8 +5,9 @@ from collections.abc import Sequence
 
 from pogo.broker.metrics import BrokerMetrics, DropReason
 from pogo.broker.queues import Queued, Shard, ShardQueues
-from pogo.broker.status import Outcome, StatusCode
+from pogo.broker.status import Outcome
 from pogo.bus import Bus, BusError, MessageTooLargeError
+from pogo.rpc.v1.status import StatusCode
 from pogo.telemetry import get_logger
 
 MAX_WAIT = 0.5

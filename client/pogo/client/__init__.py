@@ -7,7 +7,7 @@ client.publish("news", "headline", {"title": "Hello"})
 """
 
 from pogo.client.aio import AsyncClient
-from pogo.client.errors import ConfigurationError, Outcome, PublishError, StatusCode
+from pogo.client.errors import ConfigurationError, Outcome, PublishError
 from pogo.client.requests import Event
 from pogo.client.runfile import (
     RunFile,
@@ -17,6 +17,7 @@ from pogo.client.runfile import (
     write_run_file,
 )
 from pogo.client.sync import Client
+from pogo.rpc.v1.status import StatusCode
 
 __all__ = [
     "AsyncClient",

@@ -7,42 +7,8 @@ Exception
 """
 
 from dataclasses import dataclass
-from enum import IntEnum
 
-
-class StatusCode(IntEnum):
-    """The ten documented codes; the values are those of `pogo.rpc.v1.Status`."""
-
-    SUCCESS = 0
-    """The bus server has the event."""
-
-    HUB_MISSING = 1
-    """The app is unknown or disabled, or no edge is alive."""
-
-    CHANNEL_TOO_LONG = 2
-    """A channel name is too long, empty, or has a character that no channel may have."""
-
-    EVENT_TOO_LONG = 3
-    """The event name is too long or empty."""
-
-    PAYLOAD_TOO_LARGE = 4
-    """The data is over the broker's limit."""
-
-    INVALID_PAYLOAD_JSON = 5
-    """The data is not JSON text."""
-
-    BROKER_PUBLISH_FAILED = 6
-    """Not confirmed, or the broker was not reached in time: the event may have been delivered.
-    A retry with the same message id is recognisably the same event."""
-
-    INVALID_MULTI_CHANNEL_JSON = 7
-    """The channels of a broadcast are none, too many, or may not go together."""
-
-    BROKER_QUEUE_FULL = 8
-    """The broker is overloaded at large: try again later."""
-
-    SHARD_QUEUE_FULL = 9
-    """The channel is hot, its queue is full: try again later."""
+from pogo.rpc.v1.status import StatusCode
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 import grpc
 import msgspec
 
-from pogo.client.errors import Outcome, PublishError, StatusCode
+from pogo.client.errors import Outcome, PublishError
 from pogo.rpc.v1 import broker_pb2
+from pogo.rpc.v1.status import StatusCode
 
 CHANNEL_OPTIONS = (
     # Pings find a broker that vanished without a word; without calls too, so that the first call
