@@ -126,14 +126,6 @@ async def test_an_oversized_socket_id_is_part_of_the_delivery() -> None:
     assert StatusCode.PAYLOAD_TOO_LARGE == (await publish(sent)).status
 
 
-async def test_what_the_bus_finds_too_large() -> None:
-    """Where channel names may be longer than subjects, the bus has the last word: code 4."""
-    outcome = await publish(event("@" * 1500), max_channel_length=2000)
-
-    assert StatusCode.PAYLOAD_TOO_LARGE == outcome.status
-    assert "the subject has" in outcome.detail
-
-
 async def test_a_bus_that_is_away_fails_at_once() -> None:
     """While the bus is not connected nothing is queued."""
     outcome = await publish(event("news"), bus=MemoryBus())
