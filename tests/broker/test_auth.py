@@ -13,6 +13,8 @@ from pogo.broker.apps import AppDirectory
 from pogo.broker.auth import CACHE_SIZE, AuthenticationError, Authenticator
 from tests.broker.helpers import APP, OTHER, Clock, token
 
+COLLECTED_AT = time.time()
+
 SHORT = APP.model_copy(
     update={"id": "short", "key": "short", "secret": SecretStr("7ad3773142a6692b25b8")}
 )
@@ -24,9 +26,9 @@ def make(clock: Callable[[], float] = time.time) -> Authenticator:
 
 
 def refusal(authorization: str) -> str:
-    """Return why the metadata is refused."""
+    """Return why the metadata is refused, at the time at which the tokens below were made."""
     with pytest.raises(AuthenticationError) as caught:
-        make().authenticate(authorization)
+        make(lambda: COLLECTED_AT).authenticate(authorization)
     return str(caught.value)
 
 
