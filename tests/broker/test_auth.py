@@ -39,6 +39,12 @@ def unsigned(header: object, claims: object) -> str:
     return ".".join([*encoded, "AAAA"])
 
 
+def unsigned_claims(claims: bytes) -> str:
+    """Write a token by hand, with claims that are no JSON."""
+    head, _, signature = unsigned({"alg": "HS256"}, {}).split(".")
+    return f"{head}.{base64.urlsafe_b64encode(claims).rstrip(b'=').decode()}.{signature}"
+
+
 def test_a_token_names_its_app() -> None:
     """A token that is right tells which app calls."""
     assert APP == make().authenticate(f"Bearer {token()}")
@@ -71,6 +77,8 @@ def test_short_secrets_sign_without_a_warning() -> None:
         ("Bearer garbage", "is not a JWT"),
         ("Bearer a.b.c", "is not a JWT"),
         (f"Bearer {token(secret='wrong-secret-that-is-long-enough-as-well')}", "not signed with"),
+        (f"Bearer {unsigned_claims(b'[' * 4000)}", "claims are not right"),
+        (f"Bearer {unsigned_claims(bytes([0x22, 0xFF, 0x22]))}", "claims are not right"),
         (f"Bearer {token(iss='shop')}", "iss is not the key of an app"),
         (f"Bearer {token(aud='pogo-edge')}", "aud is not pogo-broker"),
         (f"Bearer {token(aud=None)}", "missing required field `aud`"),

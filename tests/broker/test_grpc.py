@@ -152,6 +152,18 @@ async def test_a_batch_that_is_too_long(bus: MemoryBus) -> None:
     assert [] == heard
 
 
+async def test_a_huge_batch_of_a_stranger(broker: RunningBroker) -> None:
+    """Nothing is done for the events of a call without a token: there may be millions."""
+    events = broker_pb2.PublishBatchRequest.FromString(b"\x0a\x00" * 500_000)
+    before = time.process_time()
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        await broker.stub.PublishBatch(events, timeout=10)
+
+    assert grpc.StatusCode.UNAUTHENTICATED == caught.value.code()
+    # Serializing and parsing take a fraction of it; an object for each event took seconds.
+    assert time.process_time() - before < 1
+
+
 @pytest.mark.parametrize("app_id", ["nobody", ""])
 async def test_an_unknown_app(broker: RunningBroker, app_id: str) -> None:
     """An app id that nobody has is code 1, as callers have always known it."""

@@ -27,6 +27,13 @@ def test_published_data_is_untouched() -> None:
         assert {"event": "e", "channel": "c", "data": data} == message
 
 
+def test_data_can_be_encoded_ahead() -> None:
+    """For several channels, the data is written once."""
+    data = frames.encode_data('{"a":"\u00fc"}')
+
+    assert frames.encode_event("e", "c", '{"a":"\u00fc"}') == frames.encode_event("e", "c", data)
+
+
 def test_published_event_has_the_usual_order() -> None:
     """Bytes are compact, and in the order of Pusher's examples."""
     assert b'{"event":"e","channel":"c","data":"{}"}' == frames.encode_event("e", "c", "{}")

@@ -112,7 +112,7 @@ class Authenticator:
             return self._claims.decode(unverified["payload"])
         except jwt.InvalidTokenError as error:
             raise AuthenticationError(f"the token is not a JWT: {error}") from error
-        except msgspec.MsgspecError as error:
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
             raise AuthenticationError(f"the token's claims are not right: {error}") from error
 
     def _is_signed_by(self, app: App, token: str) -> bool:

@@ -12,6 +12,7 @@ from pogo.broker.publisher import Publisher
 from pogo.broker.status import Outcome
 from pogo.rpc.v1 import broker_pb2, broker_pb2_grpc
 from pogo.rpc.v1.status import StatusCode
+from pogo.settings import App
 
 _WIRE = {code: broker_pb2.Status.Value(f"STATUS_{code.name}") for code in StatusCode}
 
@@ -45,7 +46,8 @@ class BrokerService(broker_pb2_grpc.BrokerServicer):
         self, request: broker_pb2.PublishRequest, context: _Context
     ) -> broker_pb2.PublishReply:
         """Publish one event on one channel."""
-        await self._authorize(context, (request.app_id,))
+        app = await self._authenticate(context)
+        await self._require(context, app, (request.app_id,))
         [outcome] = await self._publisher.publish([_event(request)], json_data=True)
         return _reply(outcome)
 
@@ -53,7 +55,8 @@ class BrokerService(broker_pb2_grpc.BrokerServicer):
         self, request: broker_pb2.BroadcastMultiRequest, context: _Context
     ) -> broker_pb2.PublishReply:
         """Publish one event on several channels."""
-        await self._authorize(context, (request.app_id,))
+        app = await self._authenticate(context)
+        await self._require(context, app, (request.app_id,))
         event = Event(
             request.app_id,
             parse_channels(request.channels),
@@ -69,26 +72,31 @@ class BrokerService(broker_pb2_grpc.BrokerServicer):
         self, request: broker_pb2.PublishBatchRequest, context: _Context
     ) -> broker_pb2.PublishBatchReply:
         """Publish many events, each with a status of its own."""
-        events = [_event(item) for item in request.events]
-        await self._authorize(context, {event.app_id for event in events})
-        if len(events) > self._max_batch:
+        # Nothing is done for each event before it is known who asks, and for how many.
+        app = await self._authenticate(context)
+        if len(request.events) > self._max_batch:
             await context.abort(
                 grpc.StatusCode.INVALID_ARGUMENT,
-                f"a batch has at most {self._max_batch} events, not {len(events)}",
+                f"a batch has at most {self._max_batch} events, not {len(request.events)}",
             )
+        events = [_event(item) for item in request.events]
+        await self._require(context, app, {event.app_id for event in events})
         outcomes = await self._publisher.publish(events, json_data=True)
         return broker_pb2.PublishBatchReply(replies=[_reply(outcome) for outcome in outcomes])
 
-    async def _authorize(self, context: _Context, app_ids: Collection[str]) -> None:
-        """End the call unless its token's app may publish to these; unknown ones get status 1."""
+    async def _authenticate(self, context: _Context) -> App:
+        """Tell whose token the call has, or end it."""
         authorization = ""
         for key, value in context.invocation_metadata() or ():
             if key == "authorization" and isinstance(value, str):
                 authorization = value
         try:
-            app = self._authenticator.authenticate(authorization)
+            return self._authenticator.authenticate(authorization)
         except AuthenticationError as error:
             await context.abort(grpc.StatusCode.UNAUTHENTICATED, str(error))
+
+    async def _require(self, context: _Context, app: App, app_ids: Collection[str]) -> None:
+        """End the call unless the app may publish to these; unknown ones get status 1."""
         for app_id in app_ids:
             if app_id != app.id and self._apps.by_id(app_id) is not None:
                 await context.abort(

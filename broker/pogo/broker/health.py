@@ -6,8 +6,11 @@ from typing import Any
 from grpc_health.v1 import health, health_pb2
 
 from pogo.rpc.v1 import broker_pb2
+from pogo.telemetry import get_logger
 
 SERVICE: str = broker_pb2.DESCRIPTOR.services_by_name["Broker"].full_name
+
+log = get_logger()
 
 
 class Health:
@@ -38,6 +41,7 @@ class Health:
         """Begin to answer."""
         await self._tell()
         self._task = asyncio.create_task(self._run())
+        self._task.add_done_callback(_report_failure)
 
     async def stop(self) -> None:
         """Stop telling. Idempotent."""
@@ -57,3 +61,10 @@ class Health:
         status = kinds.SERVING if self._serving else kinds.NOT_SERVING
         for name in ("", SERVICE):
             await self.servicer.set(name, status)
+
+
+def _report_failure(task: asyncio.Task[None]) -> None:
+    """See to it that health does not stand still unseen."""
+    error = None if task.cancelled() else task.exception()
+    if error is not None:
+        log.error("broker health is no longer told", exc_info=error)

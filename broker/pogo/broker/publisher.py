@@ -16,7 +16,7 @@ from pogo.broker.queues import Limits, ShardQueues
 from pogo.broker.status import Outcome
 from pogo.broker.workers import PublishWorker
 from pogo.bus import Bus, Message, channel_subject
-from pogo.pusher.frames import encode_event
+from pogo.pusher.frames import encode_data, encode_event
 from pogo.rpc.v1.delivery_pb2 import Delivery
 from pogo.rpc.v1.status import StatusCode
 from pogo.settings import Settings
@@ -41,7 +41,7 @@ class Publisher:
 
     The first rule that an event breaks is its status, in this order: the app (1), a live edge (1),
     the channels of a BroadcastMulti (7), each channel's name (2), the event's name (3), the size of
-    the data (4), its JSON (5), the size of the delivery made of it (4), the bus (6), the shard's
+    the data (4), its JSON (5), the bus (6), the size of the delivery made of it (4), the shard's
     queue (9), the broker's queues (8). What passes them is published, and confirmed or not (6).
     """
 
@@ -127,6 +127,9 @@ class Publisher:
         refusal = self._checks.judge(event, channels, json_data=json_data)
         if refusal is not None:
             return refusal
+        refusal = self._unable(len(channels))
+        if refusal is not None:
+            return refusal
         messages = _messages(event, channels)
         limit = self._bus.max_payload
         for message in messages:
@@ -136,29 +139,32 @@ class Publisher:
                     f"as it travels, the event has {len(message.payload)} bytes (a control "
                     f"character takes six); the bus takes {limit}",
                 )
-        return self._queue(messages, call, index)
-
-    def _queue(self, messages: Sequence[Message], call: Call, index: int) -> Outcome | None:
-        if not self._tasks:
-            self._metrics.drop("shutdown", len(messages))
-            return _STOPPED
-        if not self._bus.connected:
-            self._metrics.drop("bus_down", len(messages))
-            return _BUS_DOWN
         refusal = self._queues.enqueue(messages, call, index)
         if refusal is not None:
             self._metrics.drop(_QUEUE_FULL[refusal.status], len(messages))
         return refusal
 
+    def _unable(self, messages: int) -> Outcome | None:
+        """Tell why nothing can be published at all, before anything is encoded in vain."""
+        if not self._tasks:
+            self._metrics.drop("shutdown", messages)
+            return _STOPPED
+        if not self._bus.connected:
+            self._metrics.drop("bus_down", messages)
+            return _BUS_DOWN
+        return None
+
 
 def _messages(event: Event, channels: Sequence[str]) -> list[Message]:
     """Make one message for each channel; a retried message_id stays what it is."""
     event_id = event.message_id or secrets.token_hex(12)
+    # Of a large event, its data is nearly all the work.
+    data = event.data if len(channels) == 1 else encode_data(event.data)
     return [
         Message(
             _subject(event.app_id, channel),
             Delivery(
-                payload=encode_event(event.name, channel, event.data),
+                payload=encode_event(event.name, channel, data),
                 except_socket_id=event.socket_id,
                 id=event_id,
             ).SerializeToString(),

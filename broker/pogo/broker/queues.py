@@ -42,6 +42,8 @@ class Queued(NamedTuple):
     call: Call
     event: int
     """Where in the call the event is that the message belongs to."""
+    alone: bool
+    """Whether it is the event's only message."""
 
 
 class Load:
@@ -102,6 +104,7 @@ class ShardQueues:
         overloaded at large.
         """
         placed: list[Queued] = []
+        alone = len(messages) == 1
         total = 0
         refusal: Outcome | None = None
         for message in messages:
@@ -110,7 +113,7 @@ class ShardQueues:
             if not shard.load.take(1, size):
                 refusal = SHARD_QUEUE_FULL
                 break
-            placed.append(Queued(message, shard, call, event))
+            placed.append(Queued(message, shard, call, event, alone))
             total += size
         if refusal is None and not self.load.take(len(placed), total):
             refusal = BROKER_QUEUE_FULL

@@ -102,7 +102,10 @@ class PublishWorker:
         started = loop.time()
         results = await self._bus.publish([item.message for item in self._in_flight])
         self._metrics.committed(len(self._in_flight), loop.time() - started)
-        answers = list(zip(self._in_flight, map(_outcome, results), strict=True))
+        answers = [
+            (item, _outcome(error, alone=item.alone))
+            for item, error in zip(self._in_flight, results, strict=True)
+        ]
         self._in_flight = []
         for item, failure in answers:
             self._queues.answer(item, failure)
@@ -116,10 +119,13 @@ class PublishWorker:
         self._metrics.drop(reason, len(items))
 
 
-def _outcome(error: BusError | None) -> Outcome | None:
-    """Say in the callers' terms what the bus said; `None` where it has the message."""
+def _outcome(error: BusError | None, *, alone: bool) -> Outcome | None:
+    """Say in the callers' terms what the bus said; `None` where it has the message.
+
+    Of an event's several messages, others may have been published: then there is doubt, which is 6.
+    """
     if error is None:
         return None
-    if isinstance(error, MessageTooLargeError):
+    if isinstance(error, MessageTooLargeError) and alone:
         return Outcome(StatusCode.PAYLOAD_TOO_LARGE, str(error))
     return Outcome(StatusCode.BROKER_PUBLISH_FAILED, f"the bus did not confirm: {error}")

@@ -1,5 +1,6 @@
 """The client for asyncio."""
 
+import asyncio
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Self, TypeVar
 
@@ -121,3 +122,11 @@ class AsyncClient(BaseClient):
             return await method(request, timeout=self._timeout, metadata=self._tokens.metadata())
         except grpc.aio.AioRpcError as error:
             raise requests.call_error(error, batch_size) from error
+        except asyncio.CancelledError:
+            task = asyncio.current_task()
+            if task is None or task.cancelling():
+                raise
+            # Nobody cancelled the caller: the client was closed under the call.
+            raise requests.unconfirmed(requests.CLOSED, batch_size) from None
+        except (grpc.aio.UsageError, RuntimeError) as error:
+            raise requests.unconfirmed(f"{requests.CLOSED}: {error}", batch_size) from error

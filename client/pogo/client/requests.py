@@ -31,6 +31,7 @@ _REFUSED = {
 """Errors by which a broker refuses a call as a whole."""
 
 _TOO_LARGE = StatusCode.PAYLOAD_TOO_LARGE
+CLOSED = "CANCELLED: the client was closed, or belongs to another event loop"
 _UNCONFIRMED = StatusCode.BROKER_PUBLISH_FAILED
 
 
@@ -100,8 +101,18 @@ def batch_request(app_id: str, events: Iterable[Event]) -> broker_pb2.PublishBat
 
 
 def json_text(data: object) -> str:
-    """Return a `str` as it is, and anything else as JSON text."""
-    return data if isinstance(data, str) else msgspec.json.encode(data).decode()
+    """Return a `str` as it is, and anything else as JSON text.
+
+    Raises:
+        TypeError: It cannot be encoded as JSON.
+    """
+    try:
+        if isinstance(data, str):
+            data.encode()
+            return data
+        return msgspec.json.encode(data).decode()
+    except (UnicodeEncodeError, RecursionError) as error:
+        raise TypeError(f"the data cannot be encoded as JSON: {error}") from error
 
 
 def check_reply(reply: broker_pb2.PublishReply) -> None:
@@ -143,7 +154,12 @@ def call_error(error: grpc.RpcError, batch_size: int | None = None) -> PublishEr
         if batch_size is not None:
             return PublishError(None, kind.name, f"the batch has too many bytes: {detail}")
         return PublishError(_TOO_LARGE, _TOO_LARGE.name, detail)
-    outcome = Outcome(_UNCONFIRMED, f"{kind.name}: {detail}")
+    return unconfirmed(f"{kind.name}: {detail}", batch_size)
+
+
+def unconfirmed(detail: str, batch_size: int | None = None) -> PublishError:
+    """Say that nobody knows what became of a call, and why: code 6, for each event of a batch."""
+    outcome = Outcome(_UNCONFIRMED, detail)
     return PublishError(
         outcome.code, outcome.code.name, outcome.detail, (outcome,) * (batch_size or 0)
     )

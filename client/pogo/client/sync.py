@@ -122,3 +122,6 @@ class Client(BaseClient):
             return method(request, timeout=self._timeout, metadata=self._tokens.metadata())
         except grpc.RpcError as error:
             raise requests.call_error(error, batch_size) from error
+        except ValueError as error:
+            # What gRPC raises where another thread has closed the client.
+            raise requests.unconfirmed(f"{requests.CLOSED}: {error}", batch_size) from error

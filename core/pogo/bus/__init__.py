@@ -15,8 +15,8 @@ against a real server:
 What may be lost, and is not reported to the publisher:
 
 - what is published while a subscriber is cut off from the server;
-- what NATS holds for a subscriber it disconnects as a slow consumer, or for a route that is lost;
-  what Redis holds at a fail-over;
+- what NATS or Redis holds for a subscriber that it disconnects because it reads too slowly (Redis
+  by `client-output-buffer-limit pubsub`), and for a route or a master that is lost;
 - what is published in the moment before a new subscription has spread through a NATS cluster
   (`flush` proves only that the own server has it).
 """

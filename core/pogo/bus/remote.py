@@ -90,19 +90,22 @@ class RemoteBus(ABC):
 
     async def close(self) -> None:
         """Send what waits, end the connection and stop the supervisor."""
-        supervisor, self._supervisor = self._supervisor, None
+        supervisor = self._supervisor
         if supervisor is None:
             return
         connection = self._ready()
-        if connection is not None:
-            try:
+        try:
+            if connection is not None:
                 await connection.flush()
-            except BusUnavailableError as error:
-                log.warning("bus closed with messages unsent", bus=self.kind, reason=str(error))
-        self._reason = "closed"
-        self._closing = True
-        supervisor.cancel()
+        except BusUnavailableError as error:
+            log.warning("bus closed with messages unsent", bus=self.kind, reason=str(error))
+        finally:
+            # Also where whoever closes is cancelled: there may be no second call.
+            self._reason = "closed"
+            self._closing = True
+            supervisor.cancel()
         await asyncio.wait([supervisor])
+        self._supervisor = None
 
     def subscribe(self, subject: str, handler: Handler) -> Subscription:
         """Tell the server of the first subscription of a subject."""

@@ -24,8 +24,13 @@ class _Event(msgspec.Struct, omit_defaults=True):
     user_id: str | None = None
 
 
-def encode_event(event: str, channel: str, data: str) -> bytes:
-    """Write an event that a back end published."""
+def encode_data(data: str) -> msgspec.Raw:
+    """Write the data of an event once, for `encode_event` on several channels."""
+    return msgspec.Raw(_encode(data))
+
+
+def encode_event(event: str, channel: str, data: str | msgspec.Raw) -> bytes:
+    """Write an event that a back end published; its data is text, or what `encode_data` made."""
     return _encode(_Event(event, channel, data))
 
 
