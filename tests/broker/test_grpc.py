@@ -365,7 +365,7 @@ async def test_reflection_names_the_services(broker: RunningBroker) -> None:
 
 async def test_a_port_is_not_shared(broker: RunningBroker, bus: MemoryBus) -> None:
     """A second broker on the same port says so, instead of taking some of the calls."""
-    with pytest.raises(OSError, match=f"cannot listen on 127.0.0.1:{broker.server.grpc_port}"):
+    with pytest.raises(OSError, match="Address already in use"):
         async with running_broker(bus, make_settings(grpc_port=broker.server.grpc_port)):
             pass
 

@@ -114,7 +114,11 @@ async def test_what_cannot_work_is_said_and_ends_it(tmp_path: Path) -> None:
         (("publish", "c", "e", "1", "--app-id", "one"), "--secret-from-env"),
         (("listen", "private-c", "--key", "one"), "--secret-from-env"),
         (("listen", "c", "--key", "one", "--url", "ftp://x"), "is no URL such as"),
+        (("listen", "c", "--key", "one", "--url", "http://x:99999"), "is no URL such as"),
+        (("listen", "c", "--key", "one", "--url", "http://[::1"), "is no URL such as"),
         (("listen", "no channel", "--key", "one"), "a channel name is made of"),
+        (("publish", "c", "e", "\udcff", "--app-id", "one"), "text in UTF-8"),
+        (("publish", "c", "e", "1", "--app-id", "one", "--socket-id", "zzz"), "is no socket id"),
         (("listen", "c", "--key", "one", "--secret-from-env", "UNSET"), "UNSET holds no secret"),
     ],
 )

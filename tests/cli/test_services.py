@@ -12,6 +12,8 @@ import aiohttp
 import pytest
 from websockets.asyncio.client import connect
 
+from pogo.cli.local import LocalServer
+from pogo.settings import load_settings
 from tests.cli.conftest import Run
 from tests.cli.process import TIMEOUT, Pogo, run_pogo
 from tests.servers import HOST, NatsServer, RedisServer
@@ -225,6 +227,34 @@ async def test_edge_and_broker_meet_on_a_bus(tmp_path: Path, bus: str) -> None:
     assert "redis-secret" not in "\n".join([*edge.err, *broker.err])
 
 
+async def test_a_host_that_is_none_is_no_taken_port(tmp_path: Path) -> None:
+    """A configuration that cannot work is exit code 2, and the reason is the system's own."""
+    for command, flags in (("serve", ANY_PORT), ("broker", ANY_PORT[2:])):
+        env = {"POGO_BUS": "nats", "POGO_APP_ID": "a", "POGO_APP_SECRET": "s"}
+        if command == "serve":
+            env = {}
+        code, out, err = await run_pogo(
+            tmp_path, command, *flags, "--host", "no.such.invalid", env=env
+        )
+
+        assert (2, "") == (code, out)
+        assert "pogo: cannot listen on no.such.invalid:0: " in err
+        assert "Stop what has the port" not in err
+
+
+async def test_a_second_server_leaves_the_first_ones_run_file(tmp_path: Path) -> None:
+    """The first one is found as long as it runs, whatever another one does."""
+    async with Pogo(tmp_path, "serve", *ANY_PORT) as first:
+        await first.logged("ready")
+        before = (tmp_path / RUN_FILE).read_text()
+        async with Pogo(tmp_path, "serve", *ANY_PORT) as second:
+            ready = await second.logged("ready")
+            await second.stop()
+
+        assert ready["run_file"] is None
+        assert before == (tmp_path / RUN_FILE).read_text()
+
+
 def test_a_terminal_shows_a_banner_and_stops_the_server_when_closed(tmp_path: Path) -> None:
     """The banner says what to open and to type, but not the secret."""
     master, slave = os.openpty()
@@ -252,3 +282,19 @@ def test_a_terminal_shows_a_banner_and_stops_the_server_when_closed(tmp_path: Pa
     assert "listen my-channel" in text
     assert 'publish my-channel hello \'{"from":"me"}\'' in text
     assert run["secret"] not in text
+    assert "--url" not in text
+
+
+@pytest.mark.parametrize(("apps", "flags"), [(ONE_APP, ""), (TWO_APPS, " --app-id one")])
+def test_a_configured_banner_names_the_server(tmp_path: Path, apps: str, flags: str) -> None:
+    """Where no run file leads to the server, the commands to type do."""
+    (tmp_path / "own.toml").write_text(apps)
+    local = LocalServer(
+        load_settings(tmp_path / "own.toml", {}), unconfigured=False, config=Path("own.toml")
+    )
+    lines = dict(local.lines("http://127.0.0.1:1", "127.0.0.1:2", "", None))
+
+    assert lines["Listen"].endswith(
+        f" listen my-channel --url http://127.0.0.1:1 --config own.toml{flags}"
+    )
+    assert lines["Publish"].endswith(f" --broker 127.0.0.1:2 --config own.toml{flags}")

@@ -7,7 +7,7 @@ from pogo.pusher.errors import (
     PathNotFoundError,
     UnsupportedProtocolError,
 )
-from pogo.pusher.handshake import make_socket_id, parse_target
+from pogo.pusher.handshake import is_socket_id, make_socket_id, parse_target
 
 
 @pytest.mark.parametrize(
@@ -60,3 +60,10 @@ def test_socket_ids() -> None:
     assert "0.0" == make_socket_id(0)
     assert "4294967295.4294967295" == make_socket_id(2**64 - 1)
     assert "4294967295.1" == make_socket_id(2**33 - 1)
+    assert is_socket_id(make_socket_id(2**64 - 1))
+
+
+@pytest.mark.parametrize("text", ["", "1", "1.", ".1", "1.2.3", "1.2\n", "a.b", "1.2:private-x"])
+def test_no_socket_ids(text: str) -> None:
+    """SDKs refuse anything else, and so does the server."""
+    assert not is_socket_id(text)

@@ -200,7 +200,7 @@ def test_all_problems_are_reported_at_once_with_source_and_path(write: Path) -> 
     )
 
     assert {
-        "pogo.toml: apps[1].id: string should match pattern '^[A-Za-z0-9_.-]{1,128}$'",
+        "pogo.toml: apps[1].id: should be 1 to 128 characters out of A-Z a-z 0-9 _ . -",
         "pogo.toml: apps[1].secret: must not be empty",
         "pogo.toml: apps[2].secret: is required",
         "pogo.toml: bus: should be 'memory', 'nats' or 'redis'",
@@ -250,6 +250,37 @@ def test_half_an_app_is_an_error(given: dict[str, str]) -> None:
 
     assert problem.startswith(f"{next(iter(given))}: app_")
     assert "app_secret" in problem
+
+
+def test_the_environment_may_repeat_an_app_of_the_file(write: Path) -> None:
+    """What publishers are told to set wins over the app of that id, and makes no second one."""
+    write.write_text(
+        '[[apps]]\nid = "shop"\nkey = "k"\nsecret = "old"\n[[apps]]\nid = "b"\nsecret = "b"'
+    )
+    environ = {"POGO_APP_ID": "shop", "POGO_APP_SECRET": "new"}
+    settings = load_settings(None, environ)
+
+    assert [("shop", "k", "new"), ("b", "b", "b")] == [
+        (app.id, app.key, app.secret.get_secret_value()) for app in settings.apps
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ('[apps]\nid = "1"', "apps: should be a list: an app is an [[apps]] table"),
+        ("apps = [3]", "apps[0]: should be a table"),
+        ("ping_period = true", "ping_period: should be a number, not true or false"),
+        ("max_connections = true", "max_connections: should be a number, not true or false"),
+        ("handshake_rate = false", "handshake_rate: should be a number, not true or false"),
+        ("port = true", "port: should be a number, not true or false"),
+    ],
+)
+def test_slips_are_answered_in_the_users_terms(write: Path, text: str, message: str) -> None:
+    """Not in Python's, nor by taking them for something else."""
+    write.write_text(text)
+
+    assert any(message in problem for problem in _problems())
 
 
 def test_apps_that_are_no_tables_are_an_error(write: Path) -> None:

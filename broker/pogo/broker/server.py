@@ -1,6 +1,7 @@
 """The broker: everything that one broker process, or `pogo serve`, runs for publishers."""
 
 import asyncio
+import socket
 from collections.abc import Iterable
 
 import grpc
@@ -91,6 +92,7 @@ class BrokerServer:
         server = self._make_server()
         host = self._settings.host
         address = f"{f'[{host}]' if ':' in host else host}:{self.grpc_port}"
+        _try_to_bind(host, self.grpc_port)
         try:
             self.grpc_port = server.add_insecure_port(address)
         except RuntimeError as error:
@@ -158,3 +160,17 @@ class BrokerServer:
             log.info("broker is serving")
         else:
             log.warning("broker is not serving: the bus is away", reason=reason)
+
+
+def _try_to_bind(host: str, port: int) -> None:
+    """Learn why an address cannot be listened on, which gRPC tells nobody but standard error.
+
+    Raises:
+        OSError: It cannot.
+    """
+    family, kind, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+    with socket.socket(family, kind) as probe:
+        # As gRPC does: a connection that has just ended does not hold the port.
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        probe.bind(address)
+        probe.listen(1)

@@ -76,7 +76,7 @@ def serve(
     run_serve(config, flags)
 
 
-@app.command(epilog="Example: `POGO_BUS=nats pogo edge --host 0.0.0.0`")
+@app.command(epilog="Example: `pogo edge --config pogo.toml --host 0.0.0.0`")
 def edge(
     *,
     config: Config = None,
@@ -93,7 +93,7 @@ def edge(
     run_edge(config, {"host": host, "port": port, "metrics_port": metrics_port})
 
 
-@app.command(epilog="Example: `POGO_BUS=nats pogo broker --host 0.0.0.0`")
+@app.command(epilog="Example: `pogo broker --config pogo.toml --host 0.0.0.0`")
 def broker(
     *,
     config: Config = None,
@@ -115,7 +115,11 @@ def publish(
     channel: Annotated[str, typer.Argument(metavar="CHANNEL", help="The channel's name.")],
     event: Annotated[str, typer.Argument(metavar="EVENT", help="The event's name.")],
     data: Annotated[
-        str, typer.Argument(metavar="DATA", help="JSON; else it is sent as a JSON string.")
+        str,
+        typer.Argument(
+            metavar="DATA",
+            help="JSON; else it is sent as a JSON string. Put -- before data that begins with -.",
+        ),
     ],
     *,
     config: Config = None,
@@ -192,3 +196,7 @@ def main() -> None:
     except CommandError as error:
         typer.echo(f"pogo: {error}", err=True)
         sys.exit(error.exit_code)
+    except OSError as error:
+        # A full disk behind the output, say.
+        typer.echo(f"pogo: {error}", err=True)
+        sys.exit(CommandError.exit_code)

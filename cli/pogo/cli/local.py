@@ -2,6 +2,7 @@
 
 import os
 import secrets
+import shlex
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +11,7 @@ from pydantic import SecretStr
 
 from pogo.cli.addresses import local_address
 from pogo.cli.banner import command_name, show_banner
-from pogo.client import RunFile, remove_run_file, write_run_file
+from pogo.client import RunFile, read_run_file, remove_run_file, write_run_file
 from pogo.settings import App, Settings
 from pogo.telemetry import get_logger
 
@@ -36,9 +37,10 @@ class Ports:
 class LocalServer:
     """One `pogo serve`; `unconfigured` means that it has the app of `make_app`, and the demo."""
 
-    def __init__(self, settings: Settings, *, unconfigured: bool) -> None:
+    def __init__(self, settings: Settings, *, unconfigured: bool, config: Path | None) -> None:
         self._settings = settings
         self._unconfigured = unconfigured
+        self._config = config
 
     def announce(self, ports: Ports) -> None:
         """Say where everything is: on a terminal to people, else to the log."""
@@ -48,7 +50,7 @@ class LocalServer:
         metrics = f"http://{local_address(settings.metrics_host, ports.metrics)}/metrics"
         run_file = self._write_run_file(url, grpc) if self._unconfigured else None
         if sys.stdout.isatty() and settings.log_format != "json":
-            show_banner(self._lines(url, grpc, metrics, run_file))
+            show_banner(self.lines(url, grpc, metrics, run_file))
         else:
             _log.info(
                 "ready",
@@ -68,6 +70,10 @@ class LocalServer:
                 _log.warning("the run file stays behind", reason=str(error))
 
     def _write_run_file(self, url: str, grpc: str) -> Path | None:
+        other = read_run_file()
+        if other is not None:
+            _log.warning("no run file: that of another `pogo serve` stays", pid=other.pid)
+            return None
         (app,) = self._settings.apps
         secret = app.secret.get_secret_value()
         try:
@@ -77,14 +83,19 @@ class LocalServer:
             _log.warning("no run file: publishers must be told the secret", reason=str(error))
             return None
 
-    def _lines(
+    def lines(
         self, url: str, grpc: str, metrics: str, run_file: Path | None
     ) -> list[tuple[str, str]]:
-        pogo = command_name()
+        """Tell what to open and to type: a name and a text for each line of the banner."""
+        pogo, app = command_name(), self._app_flags()
+        listen = publish = ""
+        if run_file is None:
+            # Nothing tells the commands where this server is.
+            listen, publish = f" --url {url}{app}", f" --broker {grpc}{app}"
         lines = [
             ("Open", url if self._unconfigured else f"{url}/up"),
-            ("Listen", f"{pogo} listen my-channel"),
-            ("Publish", f"""{pogo} publish my-channel hello '{{"from":"me"}}'"""),
+            ("Listen", f"{pogo} listen my-channel{listen}"),
+            ("Publish", f"""{pogo} publish my-channel hello '{{"from":"me"}}'{publish}"""),
             ("", ""),
             ("gRPC", grpc),
             ("Metrics", metrics),
@@ -93,3 +104,9 @@ class LocalServer:
         if run_file is not None:
             lines.append(("Secret", f"random, in {run_file}"))
         return [*lines, ("Stop", "Ctrl-C")]
+
+    def _app_flags(self) -> str:
+        """Write the flags with which the commands find one of the apps."""
+        flags = "" if self._config is None else f" --config {shlex.quote(str(self._config))}"
+        apps = self._settings.apps
+        return f"{flags} --app-id {apps[0].id}" if len(apps) > 1 else flags

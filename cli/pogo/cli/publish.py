@@ -6,6 +6,7 @@ import typer
 from pogo.cli.errors import CommandError, UsageError
 from pogo.cli.target import Target
 from pogo.client import Client, PublishError
+from pogo.pusher.handshake import is_socket_id
 
 
 def publish(target: Target, channel: str, event: str, data: str, *, socket_id: str | None) -> None:
@@ -15,6 +16,12 @@ def publish(target: Target, channel: str, event: str, data: str, *, socket_id: s
         CommandError: It was not published, or not for certain.
         UsageError: The app's secret is not known.
     """
+    try:
+        f"{channel}{event}{data}".encode()
+    except UnicodeEncodeError:
+        raise UsageError("the channel, the event and the data are text in UTF-8") from None
+    if socket_id is not None and not is_socket_id(socket_id):
+        raise UsageError(f"{socket_id!r} is no socket id, which is two numbers such as 123.456")
     if target.secret is None:
         raise UsageError(
             f"the secret of app {target.app_id} is not known: "

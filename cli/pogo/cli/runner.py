@@ -6,6 +6,7 @@
 """
 
 import asyncio
+import errno
 import gc
 import os
 import signal
@@ -91,6 +92,8 @@ async def _run(build: Callable[[], Node]) -> None:
         for part in node.parts:
             await _start(part)
             stack.push_async_callback(part.stop)
+            if stopping.is_set():
+                return
         loop.add_signal_handler(signal.SIGHUP, hang_up)
         _tune_garbage_collection()
         node.announce()
@@ -104,12 +107,13 @@ async def _start(part: Part) -> None:
     except OSError as error:
         if not part.address:
             raise
-        # gRPC does not tell why.
-        reason = os.strerror(error.errno) if error.errno else "the port is not free"
-        raise CommandError(
-            f"cannot listen on {part.address}: {reason}. "
-            f"Stop what has the port, or choose another one with {part.flag} (0: any free one)."
-        ) from None
+        reason = error.strerror or str(error)
+        if error.errno == errno.EADDRINUSE:
+            raise CommandError(
+                f"cannot listen on {part.address}: address already in use. "
+                f"Stop what has the port, or choose another one with {part.flag} (0: any free one)."
+            ) from None
+        raise UsageError(f"cannot listen on {part.address}: {reason}") from None
     except BusError as error:
         raise UsageError(str(error)) from None
 

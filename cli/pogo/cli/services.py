@@ -18,7 +18,7 @@ from pogo.cli.local import LocalServer, Ports, make_app
 from pogo.cli.runner import Node, Part, run_node
 from pogo.edge.server import EdgeServer
 from pogo.registry.memory import MemoryRegistry
-from pogo.settings import Settings
+from pogo.settings import App, Settings
 from pogo.telemetry import MetricsServer, configure_logging, get_logger
 
 Flags = Mapping[str, int | str | None]
@@ -42,7 +42,9 @@ def run_serve(config: Path | None, flags: Flags) -> None:
     _begin(settings)
     if unconfigured and settings.host not in _LOCAL_HOSTS:
         _log.warning("anyone who reaches this machine can use the demo page", host=settings.host)
-    run_node(lambda: _serve(settings, lambda: load(config, flags), unconfigured=unconfigured))
+    local = LocalServer(settings, unconfigured=unconfigured, config=config)
+    demo = settings.apps[0] if unconfigured else None
+    run_node(lambda: _serve(settings, lambda: load(config, flags), local, demo))
 
 
 def run_edge(config: Path | None, flags: Flags) -> None:
@@ -65,16 +67,17 @@ def run_broker(config: Path | None, flags: Flags) -> None:
     run_node(lambda: _broker(settings, lambda: load(config, flags)))
 
 
-def _serve(settings: Settings, read: Callable[[], Settings], *, unconfigured: bool) -> Node:
+def _serve(
+    settings: Settings, read: Callable[[], Settings], local: LocalServer, demo: App | None
+) -> Node:
     metrics = _metrics()
     bus, registry = open_bus(settings), MemoryRegistry()
     # This registry knows the edges of this process: all there are on a bus in memory only.
     edges = registry if settings.bus == "memory" else None
     broker = BrokerServer(settings, bus=bus, registry=edges, metrics=metrics)
-    pages = demo_pages(settings.apps[0], _publish_by(broker, settings)) if unconfigured else None
+    pages = None if demo is None else demo_pages(demo, _publish_by(broker, demo))
     edge = EdgeServer(settings, bus=bus, registry=registry, metrics=metrics, pages=pages)
     page = MetricsServer(metrics, settings.metrics_host, settings.metrics_port)
-    local = LocalServer(settings, unconfigured=unconfigured)
     return Node(
         parts=[
             Part(bus.start, bus.close),
@@ -122,9 +125,7 @@ def _broker(settings: Settings, read: Callable[[], Settings]) -> Node:
     )
 
 
-def _publish_by(broker: BrokerServer, settings: Settings) -> Publish:
-    (app,) = settings.apps
-
+def _publish_by(broker: BrokerServer, app: App) -> Publish:
     async def publish(channel: str, name: str, data: str) -> Outcome:
         event = Event(app.id, [channel], name, data)
         (outcome,) = await broker.publisher.publish([event], json_data=True)

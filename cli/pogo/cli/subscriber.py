@@ -183,9 +183,13 @@ class Subscriber:
 
 def _websocket_url(target: Target) -> str:
     url = target.url if "://" in target.url else f"http://{target.url}"
-    parts = urlsplit(url)
     schemes = {"http": "ws", "https": "wss", "ws": "ws", "wss": "wss"}
-    if parts.scheme not in schemes or not parts.hostname:
+    try:
+        parts = urlsplit(url)
+        valid = parts.scheme in schemes and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        valid = False
+    if not valid:
         raise UsageError(f"{target.url} is no URL such as http://127.0.0.1:8080")
     query = "protocol=7&client=pogo-listen&version=1"
     path = f"{parts.path.rstrip('/')}/app/{quote(target.key, safe='')}"

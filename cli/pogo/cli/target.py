@@ -1,7 +1,7 @@
 """Which server and which app `pogo publish` and `pogo listen` mean."""
 
 import os
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from pogo.cli.addresses import local_address
@@ -54,6 +54,7 @@ def find_target(
     ]
     run = read_run_file()
     if not apps and run is not None:
+        here = replace(here, url=run.url, broker=run.broker)
         apps = [Target(run.url, run.broker, run.app_id, run.key, run.secret)]
     found = _choose(apps, app_id, key) or here
     if not found.app_id and app_id is None and key is None:

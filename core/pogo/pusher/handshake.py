@@ -4,6 +4,7 @@ Source: Pusher Channels protocol, "Connection" and "Error codes" 4005 to 4008. `
 `version` name the client's library; they are informational and may be missing.
 """
 
+import re
 from urllib.parse import parse_qs, unquote, urlsplit
 
 from pogo.pusher.errors import (
@@ -19,6 +20,7 @@ SUPPORTED_PROTOCOLS = range(5, 8)
 PATH_PREFIX = "/app/"
 
 _MAX_QUERY_FIELDS = 32
+_SOCKET_ID = re.compile(r"[0-9]{1,20}\.[0-9]{1,20}")
 
 
 def parse_target(target: str) -> str:
@@ -57,3 +59,8 @@ def make_socket_id(random_bits: int) -> str:
     It is the nonce of every signature, hence random; SDKs insist on two numbers with a dot.
     """
     return f"{random_bits & 0xFFFFFFFF}.{random_bits >> 32 & 0xFFFFFFFF}"
+
+
+def is_socket_id(text: str) -> bool:
+    """Whether this could be a socket id."""
+    return _SOCKET_ID.fullmatch(text) is not None

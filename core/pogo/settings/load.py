@@ -73,5 +73,11 @@ def _message(details: ErrorDetails) -> str:
         return unknown(str(name), App.model_fields if parents else KNOWN_NAMES)
     if details["type"] == "missing":
         return "is required"
+    if details["type"] == "tuple_type" and details["loc"] == ("apps",):
+        return "should be a list: an app is an [[apps]] table, with two brackets"
+    if details["type"] == "model_type":
+        return "should be a table"
+    if details["type"] == "string_pattern_mismatch" and "apps" in details["loc"]:
+        return "should be 1 to 128 characters out of A-Z a-z 0-9 _ . -"
     message = details["msg"].removeprefix("Value error, ").removeprefix("Input ")
     return message[:1].lower() + message[1:]

@@ -118,7 +118,10 @@ class Sources:
                 break
 
     def _add_one_app(self) -> None:
-        """Turn `app_id`, `app_key` and `app_secret` into an entry of `apps`, the last one."""
+        """Turn `app_id`, `app_key` and `app_secret` into an entry of `apps`.
+
+        They go into the app of that id where there is one, and else become the last one.
+        """
         given = {name: self.values.pop(name) for name in ONE_APP if name in self.values}
         if not given:
             return
@@ -130,8 +133,13 @@ class Sources:
             return
         apps = self.values.setdefault("apps", [])
         if isinstance(apps, list):
-            index = len(apps)
-            self.values["apps"] = [*apps, {ONE_APP[name]: value for name, value in given.items()}]
-            self.origins["apps", index] = origins["app_id"]
+            ids = [app.get("id") if isinstance(app, dict) else None for app in apps]
+            index = ids.index(given["app_id"]) if given["app_id"] in ids else len(apps)
+            own = {ONE_APP[name]: value for name, value in given.items()}
+            if index < len(apps):
+                own = {**apps[index], **own}
+            else:
+                self.origins["apps", index] = origins["app_id"]
+            self.values["apps"] = [*apps[:index], own, *apps[index + 1 :]]
             for name, origin in origins.items():
                 self.origins["apps", index, ONE_APP[name]] = origin

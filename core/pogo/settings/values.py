@@ -71,6 +71,13 @@ def _check_address(address: str) -> str:
     return address
 
 
+def _check_number(value: object) -> object:
+    # To Python, and so to pydantic, true is 1.
+    if isinstance(value, bool):
+        raise ValueError("should be a number, not true or false")  # noqa: TRY004 - pydantic's
+    return value
+
+
 def _check_rate(rate: float) -> float:
     # Nobody means a server that serves nobody.
     if rate == 0:
@@ -86,19 +93,23 @@ def _check_secret(secret: SecretStr) -> SecretStr:
 
 _MAX_PORT = 65_535
 
-Duration = Annotated[float, BeforeValidator(parse_duration), Field(gt=0, allow_inf_nan=False)]
+_NUMBER = BeforeValidator(_check_number)
+
+Duration = Annotated[
+    float, BeforeValidator(parse_duration), _NUMBER, Field(gt=0, allow_inf_nan=False)
+]
 """A span of time in seconds."""
 
-Rate = Annotated[float, AfterValidator(_check_rate), Field(allow_inf_nan=False)]
+Rate = Annotated[float, _NUMBER, AfterValidator(_check_rate), Field(allow_inf_nan=False)]
 """Events per second; negative means unlimited."""
 
-Count = Annotated[int, Field(ge=1)]
+Count = Annotated[int, _NUMBER, Field(ge=1)]
 """A limit that cannot be switched off."""
 
-Port = Annotated[int, Field(ge=0, le=_MAX_PORT)]
+Port = Annotated[int, _NUMBER, Field(ge=0, le=_MAX_PORT)]
 """A TCP port to listen on; 0 takes any free one."""
 
-RemotePort = Annotated[int, Field(ge=1, le=_MAX_PORT)]
+RemotePort = Annotated[int, _NUMBER, Field(ge=1, le=_MAX_PORT)]
 """A TCP port to connect to."""
 
 Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_.-]{1,128}$")]

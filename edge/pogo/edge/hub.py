@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import Callable, Iterator
 
-import structlog
 from google.protobuf.message import DecodeError
 
 from pogo.bus import Bus, BusError, BusUnavailableError, Message, channel_subject
@@ -22,8 +21,9 @@ from pogo.pusher.events import (
 )
 from pogo.registry import Registry, RegistryUnavailableError
 from pogo.rpc.v1.delivery_pb2 import Delivery
+from pogo.telemetry import get_logger
 
-_log = structlog.get_logger(__name__)
+_log = get_logger()
 
 _RETRY_WAIT = 0.1
 """Seconds before a bus or a registry that did not confirm is asked again."""

@@ -7,8 +7,6 @@ because only then does every node agree on who was there before.
 import asyncio
 from collections.abc import Callable, Sequence
 
-import structlog
-
 from pogo.edge.channel import Channel
 from pogo.edge.connection import Connection
 from pogo.edge.websocket import frame_text
@@ -17,8 +15,9 @@ from pogo.pusher.members import Member, encode_member
 from pogo.pusher.presence import Joined, Roster, Transition
 from pogo.registry import Change, Entry, Registry, RegistryUnavailableError, Watch
 from pogo.registry.keys import presence_key, presence_topic
+from pogo.telemetry import get_logger
 
-_log = structlog.get_logger(__name__)
+_log = get_logger()
 
 _RETRY_WAIT = 0.5
 """Seconds before a registry that was away is tried again."""

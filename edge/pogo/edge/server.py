@@ -5,7 +5,6 @@ import secrets
 import socket
 from collections.abc import Awaitable, Callable, Iterable
 
-import structlog
 from aiohttp import web
 from prometheus_client import CollectorRegistry
 from websockets.http11 import Request
@@ -29,8 +28,9 @@ from pogo.pusher.rates import RateLimit
 from pogo.registry import Registry
 from pogo.registry.keys import node_key
 from pogo.settings import App, Settings
+from pogo.telemetry import get_logger
 
-_log = structlog.get_logger(__name__)
+_log = get_logger()
 
 _BACKLOG = 4096
 """Connections that the kernel accepts ahead of the edge: a reconnect storm comes at once."""

@@ -13,6 +13,7 @@ import msgspec
 from aiohttp import hdrs, web
 
 from pogo.broker.status import Outcome
+from pogo.pusher.handshake import is_socket_id
 from pogo.pusher.signatures import sign_channel
 from pogo.settings import App
 
@@ -45,7 +46,6 @@ _HEADERS = {
     ),
 }
 
-_SOCKET_ID = re.compile(r"\d+\.\d+")
 _USER_ID = re.compile(r"[0-9a-f]{16}")
 _MAX_NAME = 40
 
@@ -87,7 +87,7 @@ def demo_pages(app: App, publish: Publish) -> web.Application:
         socket_id, user_id, name = (
             form.get(field, "").strip() for field in ("socket_id", "user_id", "name")
         )
-        if not _SOCKET_ID.fullmatch(socket_id) or not _USER_ID.fullmatch(user_id):
+        if not is_socket_id(socket_id) or not _USER_ID.fullmatch(user_id):
             raise web.HTTPBadRequest(text="socket_id and user_id should be those of the page")
         if not 1 <= len(name) <= _MAX_NAME:
             raise web.HTTPBadRequest(text=f"a name has 1 to {_MAX_NAME} characters")
