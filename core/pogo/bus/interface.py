@@ -98,6 +98,9 @@ class Bus(Protocol):
     async def flush(self) -> None:
         """Wait until the server has every `subscribe` and `unsubscribe` made before this call.
 
+        A subject that the server does not let us subscribe to (its permissions) is logged and
+        counted by the adapter, and is not reported here.
+
         Raises:
             BusUnavailableError: Not confirmed within 1 s, or disconnected meanwhile.
         """
