@@ -34,7 +34,7 @@ types: $(DONE)/dev ## Check types, strictly
 	$(BIN)/mypy
 
 unit: $(DONE)/dev $(DONE)/servers ## Run the tests of the packages; pogo.pusher must be covered whole
-	PYTHONASYNCIODEBUG=1 $(BIN)/coverage run --include='core/pogo/pusher/*' -m pytest tests/pusher
+	PYTHONASYNCIODEBUG=1 $(BIN)/coverage run --source=core/pogo/pusher -m pytest tests/pusher
 	$(BIN)/coverage report --fail-under=100
 	PYTHONASYNCIODEBUG=1 $(BIN)/pytest -m 'not chaos and not load' --ignore=tests/pusher --ignore=$(E2E)
 
