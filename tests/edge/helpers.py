@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Callable
 from types import TracebackType
 from typing import Any, Self
 
+from aiohttp import web
 from prometheus_client import CollectorRegistry
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
@@ -46,11 +47,13 @@ async def eventually(condition: Callable[[], bool], *, within: float = TIMEOUT) 
 class Edge:
     """A running edge, and the bus that it hears."""
 
-    def __init__(self, settings: Settings, bus: Bus) -> None:
+    def __init__(self, settings: Settings, bus: Bus, pages: web.Application | None) -> None:
         self.bus = bus
         self.registry = MemoryRegistry()
         self.metrics = CollectorRegistry()
-        self.server = EdgeServer(settings, bus=bus, registry=self.registry, metrics=self.metrics)
+        self.server = EdgeServer(
+            settings, bus=bus, registry=self.registry, metrics=self.metrics, pages=pages
+        )
 
     def url(self, key: str = KEY, query: str = "?protocol=7") -> str:
         """Return where a client connects."""
@@ -76,12 +79,14 @@ class Edge:
 
 
 @contextlib.asynccontextmanager
-async def running_edge(bus: Bus | None = None, **overrides: object) -> AsyncIterator[Edge]:
+async def running_edge(
+    bus: Bus | None = None, *, pages: web.Application | None = None, **overrides: object
+) -> AsyncIterator[Edge]:
     """Run an edge; on a bus of its own unless one is given that runs already."""
     own = bus or MemoryBus()
     if bus is None:
         await own.start()
-    edge = Edge(make_settings(**overrides), own)
+    edge = Edge(make_settings(**overrides), own, pages)
     await edge.server.start()
     try:
         yield edge

@@ -6,12 +6,8 @@ from collections.abc import AsyncIterator
 import aiohttp
 import pytest
 from aiohttp import web
-from prometheus_client import CollectorRegistry
 
-from pogo.bus.memory import MemoryBus
-from pogo.edge.server import EdgeServer
-from pogo.registry.memory import MemoryRegistry
-from tests.edge.helpers import KEY, SECRET, Client, Edge, make_settings, running_edge
+from tests.edge.helpers import KEY, SECRET, Client, Edge, running_edge
 
 HANDSHAKE = (
     b"GET /app/app-key?protocol=7 HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\n"
@@ -212,24 +208,12 @@ async def test_pages() -> None:
 
     pages = web.Application()
     pages.router.add_post("/echo", _echo)
-    bus = MemoryBus()
-    await bus.start()
-    server = EdgeServer(
-        make_settings(),
-        bus=bus,
-        registry=MemoryRegistry(),
-        metrics=CollectorRegistry(),
-        pages=pages,
-    )
-    await server.start()
     body = "x" * 100_000
-    async with aiohttp.ClientSession() as session:
-        async with session.post(f"http://127.0.0.1:{server.port}/echo", data=body) as answer:
+    async with running_edge(pages=pages) as edge, aiohttp.ClientSession() as session:
+        async with session.post(edge.http("/echo"), data=body) as answer:
             assert body.upper() == await answer.text()
-        async with session.get(f"http://127.0.0.1:{server.port}/nothing") as answer:
+        async with session.get(edge.http("/nothing")) as answer:
             assert 404 == answer.status
-    await server.stop()
-    await bus.close()
 
 
 async def test_a_page_whose_client_goes_away(caplog: pytest.LogCaptureFixture) -> None:
@@ -240,30 +224,16 @@ async def test_a_page_whose_client_goes_away(caplog: pytest.LogCaptureFixture) -
 
     pages = web.Application()
     pages.router.add_post("/read", _read)
-    bus = MemoryBus()
-    await bus.start()
-    server = EdgeServer(
-        make_settings(),
-        bus=bus,
-        registry=MemoryRegistry(),
-        metrics=CollectorRegistry(),
-        pages=pages,
-    )
-    await server.start()
     head = b"POST /read HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n"
-    for rest in (b"\r\nbroken off", b"Content-Encoding: gzip\r\n\r\n" + b"x" * 100):
-        reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
-        writer.write(head + rest)
-        if rest.startswith(b"Content"):
-            assert b"400" == (await reader.read())[9:12]
-        writer.close()
-        await writer.wait_closed()
-    async with (
-        aiohttp.ClientSession() as session,
-        session.post(f"http://127.0.0.1:{server.port}/read", data="x") as answer,
-    ):
-        assert "x" == await answer.text()
-    await server.stop()
-    await bus.close()
+    async with running_edge(pages=pages) as edge, aiohttp.ClientSession() as session:
+        for rest in (b"\r\nbroken off", b"Content-Encoding: gzip\r\n\r\n" + b"x" * 100):
+            reader, writer = await asyncio.open_connection("127.0.0.1", edge.server.port)
+            writer.write(head + rest)
+            if rest.startswith(b"Content"):
+                assert b"400" == (await reader.read())[9:12]
+            writer.close()
+            await writer.wait_closed()
+        async with session.post(edge.http("/read"), data="x") as answer:
+            assert "x" == await answer.text()
 
     assert [] == [record for record in caplog.records if record.levelno >= logging.ERROR]
