@@ -159,7 +159,7 @@ async def test_subscriptions_that_the_server_does_not_read(
     remote: Remote, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """They cannot be dropped, so too many cost the connection; the next one has them all."""
-    for module in ("nats", "redis_connection"):
+    for module in ("nats_session", "redis_connection"):
         monkeypatch.setattr(f"pogo.bus.{module}.MAX_UNSENT", 1024 * 1024)
     bus = await remote.bus()
     status = Status(bus)

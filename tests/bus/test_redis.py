@@ -184,5 +184,5 @@ async def test_impostor() -> None:
         ):
             await impostor.until_visited(3)
 
-    (failure,) = [entry for entry in logs if entry["event"] == "bus connection failed"][:1]
+    (failure,) = [entry for entry in logs if entry["event"] == "connection failed"][:1]
     assert isinstance(failure["exc_info"], IndexError)

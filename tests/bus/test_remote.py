@@ -1,6 +1,6 @@
 import asyncio
 
-from pogo.bus.connection import Connection
+from pogo.bus.connection import BusConnection
 from pogo.bus.nats import NatsBus
 from tests.bus.helpers import elapsed
 from tests.servers import NatsServer
@@ -12,9 +12,9 @@ class _StubbornBus(NatsBus):
     def __init__(self, url: str) -> None:
         super().__init__([url])
         self.opening = asyncio.Event()
-        self.opened: Connection | None = None
+        self.opened: BusConnection | None = None
 
-    async def _open(self) -> Connection:
+    async def _open(self) -> BusConnection:
         self.opening.set()
         try:
             await asyncio.sleep(60)

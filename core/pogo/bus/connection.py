@@ -1,4 +1,4 @@
-"""What a connection to a bus server is, whatever the server.
+"""What a connection to a server is, whatever the server.
 
 A `Connection` lives from its opening to its loss and is never reconnected: a new one takes its
 place. So an answer that arrives on a connection always belongs to what was sent on that very
@@ -31,27 +31,21 @@ MAX_UNSENT = 64 * 1024 * 1024
 
 
 class Connection(ABC):
-    """One connection to a server, from its opening to its loss."""
+    """One connection to a server, from its opening to its loss.
 
-    max_payload: int
-    """The largest payload, in bytes, that the server takes."""
+    Args:
+        server: Where it leads, as host:port, for logs.
+        ping_timeout: Seconds until an unanswered ping means that the server is gone.
+    """
 
-    def __init__(self, server: str) -> None:
-        # Where it leads, as host:port, for logs.
+    def __init__(self, server: str, *, ping_timeout: float = PING_TIMEOUT) -> None:
         self.server = server
+        self._ping_timeout = ping_timeout
         # Done, with the reason, as soon as the connection is lost or closed.
         self.lost: asyncio.Future[str] = asyncio.get_running_loop().create_future()
         # Answers that somebody waits for; they are cancelled with the connection.
         self._expected: set[asyncio.Future[Any]] = set()
         self._tasks: set[asyncio.Task[None]] = set()
-
-    @abstractmethod
-    def subscribe(self, interests: Sequence[Interest]) -> None:
-        """Tell the server of these subjects by the end of the loop's turn."""
-
-    @abstractmethod
-    def unsubscribe(self, interest: Interest) -> None:
-        """Tell the server that nobody listens any more, by the end of the loop's turn."""
 
     @abstractmethod
     async def flush(self, within: float = CONFIRM_TIMEOUT) -> None:
@@ -60,14 +54,6 @@ class Connection(ABC):
         Raises:
             BusUnavailableError: It did not confirm in time, or the connection was lost.
         """
-
-    @abstractmethod
-    async def publish(self, messages: Sequence[Message]) -> list[BusError | None]:
-        """Send the messages at once and wait for the server to confirm them: see `Bus.publish`."""
-
-    @abstractmethod
-    def post(self, message: Message) -> None:
-        """Send one message by the end of the loop's turn: see `Bus.post`."""
 
     @abstractmethod
     def _abort(self) -> None:
@@ -106,12 +92,12 @@ class Connection(ABC):
             self.lose("the connection is not read any more")
             return
         if not isinstance(error, (OSError, BusError)):
-            log.error("bus connection failed", server=self.server, exc_info=error)
+            log.error("connection failed", server=self.server, exc_info=error)
         self.lose(describe(error))
 
     async def _keep_alive(self) -> None:
         while True:
-            await self.flush(PING_TIMEOUT)
+            await self.flush(self._ping_timeout)
             await asyncio.sleep(PING_INTERVAL)
 
     def _expect(self) -> asyncio.Future[Any]:
@@ -138,6 +124,29 @@ class Connection(ABC):
         if answer.cancelled():
             raise BusUnavailableError(self.lost.result())
         return answer.result()
+
+
+class BusConnection(Connection):
+    """A connection that carries deliveries."""
+
+    max_payload: int
+    """The largest payload, in bytes, that the server takes."""
+
+    @abstractmethod
+    def subscribe(self, interests: Sequence[Interest]) -> None:
+        """Tell the server of these subjects by the end of the loop's turn."""
+
+    @abstractmethod
+    def unsubscribe(self, interest: Interest) -> None:
+        """Tell the server that nobody listens any more, by the end of the loop's turn."""
+
+    @abstractmethod
+    async def publish(self, messages: Sequence[Message]) -> list[BusError | None]:
+        """Send the messages at once and wait for the server to confirm them: see `Bus.publish`."""
+
+    @abstractmethod
+    def post(self, message: Message) -> None:
+        """Send one message by the end of the loop's turn: see `Bus.post`."""
 
 
 def describe(error: BaseException) -> str:

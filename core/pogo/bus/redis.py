@@ -3,7 +3,7 @@
 import structlog
 from redis.exceptions import RedisError
 
-from pogo.bus.connection import Connection, describe
+from pogo.bus.connection import BusConnection, describe
 from pogo.bus.interface import Bus, BusUnavailableError
 from pogo.bus.redis_connection import RedisConnection
 from pogo.bus.redis_link import Link, RedisOptions, find_master
@@ -34,7 +34,7 @@ class RedisBus(RemoteBus):
         self._options.sentinel_addresses()
         await super().start()
 
-    async def _open(self) -> Connection:
+    async def _open(self) -> BusConnection:
         server = f"{self._options.host}:{self._options.port}"
         try:
             if self._options.sentinels:
@@ -47,7 +47,7 @@ class RedisBus(RemoteBus):
         except (OSError, RedisError, BusUnavailableError) as error:
             raise BusUnavailableError(f"{server}: {describe(error)}") from error
 
-    async def _connect(self, host: str, port: int) -> Connection:
+    async def _connect(self, host: str, port: int) -> BusConnection:
         listening = await Link.open(self._options, host, port)
         try:
             publishing = await Link.open(self._options, host, port)

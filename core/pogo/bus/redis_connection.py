@@ -9,7 +9,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from pogo.bus.connection import CONFIRM_TIMEOUT, MAX_UNSENT, Connection
+from pogo.bus.connection import CONFIRM_TIMEOUT, MAX_UNSENT, BusConnection
 from pogo.bus.interface import BusError, BusRefusedError, BusUnavailableError, Message
 from pogo.bus.limits import MAX_PAYLOAD, too_large
 from pogo.bus.outbox import Outbox
@@ -29,7 +29,7 @@ class _Request:
         self.answer = answer
 
 
-class RedisConnection(Connection):
+class RedisConnection(BusConnection):
     """A subscribed connection to a redis-server and a publishing one.
 
     Args:
