@@ -9,24 +9,37 @@ import pytest
 
 from pogo.registry import Registry
 from pogo.registry.memory import MemoryRegistry
+from pogo.registry.nats import NatsRegistry
+from tests.registry.helpers import opened
+from tests.servers import NatsServer
+
+PairFactory = Callable[[Path], AbstractAsyncContextManager[tuple[Registry, Registry]]]
 
 
 @contextlib.asynccontextmanager
 async def _memory_pair(directory: Path) -> AsyncIterator[tuple[Registry, Registry]]:
     """Open the one registry that a process has in memory."""
     del directory
-    registry = MemoryRegistry()
-    await registry.start()
-    try:
+    async with opened(MemoryRegistry()) as registry:
         yield registry, registry
-    finally:
-        await registry.close()
 
 
-PairFactory = Callable[[Path], AbstractAsyncContextManager[tuple[Registry, Registry]]]
+@contextlib.asynccontextmanager
+async def _nats_pair(directory: Path) -> AsyncIterator[tuple[Registry, Registry]]:
+    """Open two registries on one nats-server."""
+    async with NatsServer(directory) as server:
+        one, other = NatsRegistry([server.url]), NatsRegistry([server.url])
+        async with opened(one), opened(other):
+            yield one, other
 
 
-@pytest.fixture(name="pair", params=[pytest.param(_memory_pair, id="memory")])
+_PAIRS = [
+    pytest.param(_memory_pair, id="memory"),
+    pytest.param(_nats_pair, id="nats"),
+]
+
+
+@pytest.fixture(name="pair", params=_PAIRS)
 async def _pair(
     request: pytest.FixtureRequest, tmp_path: Path
 ) -> AsyncIterator[tuple[Registry, Registry]]:

@@ -1,9 +1,48 @@
 """A watcher that keeps what it is told, and can be waited for."""
 
 import asyncio
-from collections.abc import Sequence
+import contextlib
+from collections.abc import AsyncIterator, Sequence
+from typing import TypeVar
 
-from pogo.registry import Change, Entry
+from pogo.registry import Change, Entry, Registry, Write
+
+TOPIC = "t.app.room"
+
+
+_Registry = TypeVar("_Registry", bound=Registry)
+
+
+@contextlib.asynccontextmanager
+async def opened(registry: _Registry) -> AsyncIterator[_Registry]:
+    """Start a registry, and close it in the end."""
+    await registry.start()
+    try:
+        yield registry
+    finally:
+        await registry.close()
+
+
+def key(item: str) -> str:
+    """Name a key under `TOPIC`."""
+    return f"{TOPIC}.node.{item}"
+
+
+async def put(registry: Registry, name: str, value: bytes) -> int:
+    """Write one entry and return its revision."""
+    return await _written(registry, Write(name, value))
+
+
+async def delete(registry: Registry, name: str) -> int:
+    """Remove one entry and return the revision of that."""
+    return await _written(registry, Write(name, None))
+
+
+async def _written(registry: Registry, write: Write) -> int:
+    (outcome,) = await registry.write([write])
+    if isinstance(outcome, int):
+        return outcome
+    raise outcome
 
 
 class Record:

@@ -1,5 +1,5 @@
 from pogo.registry.memory import MemoryRegistry
-from tests.registry.helpers import Record
+from tests.registry.helpers import Record, delete, put
 
 
 async def test_nothing_is_left_behind() -> None:
@@ -7,9 +7,10 @@ async def test_nothing_is_left_behind() -> None:
     registry = MemoryRegistry()
     watch = await registry.watch("p.app.room", Record())
     for number in range(10_000):
-        await registry.put(f"p.app.room{number}.edge.{number}", b"")
+        await put(registry, f"p.app.room{number}.edge.{number}", b"")
     for number in range(10_000):
-        await registry.delete(f"p.app.room{number}.edge.{number}")
+        await delete(registry, f"p.app.room{number}.edge.{number}")
     watch.stop()
 
+    assert {} == registry._owned  # noqa: SLF001
     assert registry._root.is_empty  # noqa: SLF001 (memory has no public measure)

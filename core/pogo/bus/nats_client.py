@@ -124,6 +124,12 @@ class NatsClient(Client):
         # What the server was told of, by sid.
         self.interests: dict[int, Interest] = {}
 
+    @property
+    def server_info(self) -> dict[str, Any]:
+        """What the server said of itself when it was connected to."""
+        info: dict[str, Any] = self._server_info
+        return info
+
     async def open(self, name: str) -> asyncio.Task[None]:
         """Connect and log in, once; return the task that reads from then on.
 

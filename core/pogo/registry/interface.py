@@ -5,9 +5,12 @@ RegistryError
 └── RevisionMismatchError      a compare-and-set found another revision
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
+
+StatusListener = Callable[[bool, str], None]
+"""Takes whether the store is reachable, and why not (empty when it is)."""
 
 
 class RegistryError(Exception):
@@ -46,6 +49,14 @@ class Change:
     revision: int
 
 
+@dataclass(frozen=True, slots=True)
+class Write:
+    """One key as it is to be: `value` is `None` where it is to be gone."""
+
+    key: str
+    value: bytes | None
+
+
 class Watcher(Protocol):
     """Whoever follows a topic. Called on the event loop; must not raise and must not block."""
 
@@ -53,7 +64,7 @@ class Watcher(Protocol):
         """Take all entries under the topic: at the start, and again whenever the feed was cut."""
 
     def changed(self, change: Change) -> None:
-        """Take one change, in order."""
+        """Take one change, in order. The removal of a key that never was is one, too."""
 
 
 class Watch(Protocol):
@@ -67,31 +78,37 @@ class Registry(Protocol):
     """One process's view of the registry. Not thread-safe: it belongs to one event loop."""
 
     @property
-    def shared(self) -> bool:
-        """Whether every node of the cluster sees the same entries."""
+    def connected(self) -> bool:
+        """Whether the store is reachable as far as is known, and every watcher is up to date."""
 
     @property
-    def connected(self) -> bool:
-        """Whether the store is reachable as far as is known."""
+    def epoch(self) -> str:
+        """Names the life of the store last connected to: one that began empty has another name.
+
+        Empty before the first connection.
+        """
 
     async def start(self) -> None:
-        """Connect, or begin trying to."""
+        """Connect, or begin trying to.
+
+        Returns when the first attempt has succeeded or failed; after a failure the adapter keeps
+        trying in the background and `connected` is false.
+
+        Raises:
+            RegistryError: The configuration can never work; the message says what to change.
+        """
 
     async def close(self) -> None:
         """Disconnect. Idempotent."""
 
-    async def put(self, key: str, value: bytes) -> int:
-        """Write an entry and return its new revision.
+    def add_status_listener(self, listener: StatusListener) -> None:
+        """Call `listener` whenever `connected` changes, on the event loop; it must not raise."""
 
-        Raises:
-            RegistryUnavailableError: The store did not confirm.
-        """
+    async def write(self, writes: Sequence[Write]) -> list[int | RegistryError]:
+        """Write entries in order, each key at most once, and wait for the store to confirm.
 
-    async def delete(self, key: str) -> None:
-        """Remove an entry; nothing happens where there is none.
-
-        Raises:
-            RegistryUnavailableError: The store did not confirm.
+        Returns one item per write: the new revision, or why there is none. To remove what is not
+        there is no error. Takes 1 s at the most; while disconnected, no time at all.
         """
 
     async def compare_and_set(self, key: str, value: bytes | None, revision: int) -> int:
@@ -105,7 +122,25 @@ class Registry(Protocol):
         """
 
     async def watch(self, topic: str, watcher: Watcher) -> Watch:
-        """Follow every key under `topic`; the snapshot has been passed on when this returns.
+        """Follow every key under `topic`, its first one to three tokens.
+
+        The snapshot has been passed on when this returns.
+
+        Raises:
+            RegistryUnavailableError: The store is away.
+        """
+
+    async def owned(self, owner: str) -> list[Entry]:
+        """Return all entries that `owner` wrote, the fourth token of their keys.
+
+        Raises:
+            RegistryUnavailableError: The store is away.
+        """
+
+    async def purge(self, owner: str) -> None:
+        """Remove all entries of an owner that does not live any more. Nobody is told.
+
+        Watchers know from the end of the owner's own key that its entries count no more.
 
         Raises:
             RegistryUnavailableError: The store is away.

@@ -1,18 +1,62 @@
 """Keys: what is written where in the registry.
 
-n.{edge}-{incarnation}                          a live edge
-p.{app}.{channel}.{edge}-{incarnation}.{socket} one connection's presence on one channel
+A key has five tokens, `{kind}.{scope}.{name}.{owner}.{item}`, and the first three are its topic:
+
+n.-.{role}.{node}.-                  a live node: an edge or a broker
+p.{app}.{channel}.{node}.{socket}    one connection's presence on one channel
+c.{app}.{channel}.{node}.-           how many subscribers a channel has on one edge
+u.{app}.{user}.{node}.-              a user who is signed in on one edge
 """
+
+from dataclasses import dataclass
 
 from pogo.bus.subjects import encode_token
 
 NODES = "n"
-"""The topic of the live edges."""
+"""The topic of all live nodes, whatever their role."""
+
+TOPIC_TOKENS = 3
+"""The most tokens that a topic has; one with fewer is everything below it."""
+
+NOTHING = "-"
+"""Stands where a key has nothing to say."""
 
 
-def node_key(node: str) -> str:
-    """Name the entry of one live edge."""
-    return f"{NODES}.{encode_token(node)}"
+@dataclass(frozen=True, slots=True)
+class Key:
+    """A key, taken apart. Its parts are encoded tokens, as they stand in it."""
+
+    topic: str
+    owner: str
+    item: str
+
+    @classmethod
+    def parse(cls, text: str) -> "Key":
+        """Take a key apart.
+
+        Raises:
+            ValueError: It has not five tokens.
+        """
+        kind, scope, name, owner, item = text.split(".")
+        return cls(f"{kind}.{scope}.{name}", owner, item)
+
+    def __str__(self) -> str:
+        return f"{self.topic}.{self.owner}.{self.item}"
+
+
+def check_topic(name: str) -> None:
+    """Accept the name of a topic.
+
+    Raises:
+        ValueError: It has no tokens, or more than a topic has.
+    """
+    if not name or len(name.split(".")) > TOPIC_TOKENS:
+        raise ValueError(f"a topic has one to {TOPIC_TOKENS} tokens: {name!r}")
+
+
+def nodes_topic(role: str) -> str:
+    """Name the topic of the live nodes of one role."""
+    return f"{NODES}.{NOTHING}.{role}"
 
 
 def presence_topic(app_id: str, channel: str) -> str:
@@ -20,6 +64,11 @@ def presence_topic(app_id: str, channel: str) -> str:
     return f"p.{encode_token(app_id)}.{encode_token(channel)}"
 
 
-def presence_key(app_id: str, channel: str, node: str, socket_id: str) -> str:
-    """Name the entry of one connection's presence on one channel."""
-    return f"{presence_topic(app_id, channel)}.{encode_token(node)}.{encode_token(socket_id)}"
+def counts_topic(app_id: str, channel: str) -> str:
+    """Name the topic of one channel's subscribers, counted per edge."""
+    return f"c.{encode_token(app_id)}.{encode_token(channel)}"
+
+
+def user_topic(app_id: str, user_id: str) -> str:
+    """Name the topic of the edges where one user is signed in."""
+    return f"u.{encode_token(app_id)}.{encode_token(user_id)}"

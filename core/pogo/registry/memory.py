@@ -1,8 +1,20 @@
 """The registry of one process: the reference for the others, and all that `pogo serve` needs."""
 
-from collections.abc import Iterator
+import secrets
+from collections.abc import Iterator, Sequence
 
-from pogo.registry.interface import Change, Entry, Registry, RevisionMismatchError, Watch, Watcher
+from pogo.registry.interface import (
+    Change,
+    Entry,
+    Registry,
+    RegistryError,
+    RevisionMismatchError,
+    StatusListener,
+    Watch,
+    Watcher,
+    Write,
+)
+from pogo.registry.keys import Key, check_topic
 
 
 class _Node:
@@ -49,11 +61,13 @@ class _MemoryWatch:
 class MemoryRegistry:
     """Entries in a tree. It is shared by everything in the process, and by nothing else."""
 
-    shared = True
     connected = True
 
     def __init__(self) -> None:
+        self.epoch = secrets.token_hex(8)
         self._root = _Node()
+        # The keys of each owner.
+        self._owned: dict[str, dict[str, None]] = {}
         self._revision = 0
 
     async def start(self) -> None:
@@ -62,15 +76,14 @@ class MemoryRegistry:
     async def close(self) -> None:
         """Forget everything."""
         self._root = _Node()
+        self._owned.clear()
 
-    async def put(self, key: str, value: bytes) -> int:
-        """Write an entry; its watchers have been told when this returns."""
-        return self._write(key, value)
+    def add_status_listener(self, listener: StatusListener) -> None:
+        """Do nothing: it is always connected."""
 
-    async def delete(self, key: str) -> None:
-        """Remove an entry; its watchers have been told when this returns."""
-        if self._entry(key) is not None:
-            self._write(key, None)
+    async def write(self, writes: Sequence[Write]) -> list[int | RegistryError]:
+        """Write entries; their watchers have been told when this returns."""
+        return [self._write(write.key, write.value) for write in writes]
 
     async def compare_and_set(self, key: str, value: bytes | None, revision: int) -> int:
         """Write or remove an entry that is still at `revision`."""
@@ -82,11 +95,24 @@ class MemoryRegistry:
 
     async def watch(self, topic: str, watcher: Watcher) -> Watch:
         """Follow a topic; nothing happens between the snapshot and the first change."""
+        check_topic(topic)
         watch = _MemoryWatch(self, topic, watcher)
         node = self._path(topic)[-1]
         node.watches += (watch,)
         watcher.snapshot(list(node.below()))
         return watch
+
+    async def owned(self, owner: str) -> list[Entry]:
+        """Return all entries of an owner."""
+        entries = (self._entry(key) for key in self._owned.get(owner, ()))
+        return [entry for entry in entries if entry is not None]
+
+    async def purge(self, owner: str) -> None:
+        """Remove all entries of an owner, without a word."""
+        for key in self._owned.pop(owner, ()):
+            path = self._path(key)
+            path[-1].entry = None
+            self._prune(key, path)
 
     def forget(self, watch: _MemoryWatch) -> None:
         """Drop a watch that was stopped."""
@@ -120,10 +146,20 @@ class MemoryRegistry:
                 return
             del parent.children[token]
 
+    def _note_owner(self, key: str, *, owns: bool) -> None:
+        owner = Key.parse(key).owner
+        if owns:
+            self._owned.setdefault(owner, {})[key] = None
+        elif owner in self._owned:
+            self._owned[owner].pop(key, None)
+            if not self._owned[owner]:
+                del self._owned[owner]
+
     def _write(self, key: str, value: bytes | None) -> int:
         self._revision += 1
         path = self._path(key)
         path[-1].entry = None if value is None else Entry(key, value, self._revision)
+        self._note_owner(key, owns=value is not None)
         self._prune(key, path)
         change = Change(key, value, self._revision)
         for topic in path[1:-1]:

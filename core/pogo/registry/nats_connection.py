@@ -1,0 +1,250 @@
+"""One connection to a nats-server that carries the registry."""
+
+import asyncio
+import functools
+import secrets
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from pogo.bus import BusUnavailableError
+from pogo.bus.connection import CONFIRM_TIMEOUT
+from pogo.bus.nats_client import Address
+from pogo.registry import nats_wire as wire
+from pogo.registry.interface import (
+    Entry,
+    RegistryError,
+    RegistryUnavailableError,
+    RevisionMismatchError,
+    Write,
+)
+from pogo.registry.nats_jetstream import API_TIMEOUT, JetStreamSession, NoJetStreamError
+from pogo.registry.nats_requests import Answer
+from pogo.registry.nats_snapshot import read_entries
+from pogo.registry.nats_wire import Headers
+from pogo.registry.remote import RegistryConnection
+from pogo.registry.topics import Topic
+
+_MIN_VERSION = (2, 11)
+"""Of nats-server: older ones keep the note of every removed key for ever."""
+
+_LEADER, _EPOCH, _FIRST_TOPIC = 2, 3, 10
+"""The subscriptions' numbers."""
+
+_MARKER_PAUSE = 0.1
+"""Seconds between two markers, until one comes back."""
+
+_DEFAULT_REPLICAS = 3
+
+
+@dataclass(frozen=True, slots=True)
+class StreamOptions:
+    """How the stream is to be."""
+
+    replicas: int = 0
+    """Servers that hold it; 0 for three where the server belongs to a cluster, and else one."""
+    max_bytes: int = 256 * 1024 * 1024
+    """Memory that it may take on each of them. More is refused."""
+
+
+class NatsRegistryConnection(JetStreamSession, RegistryConnection):
+    """One connection to a nats-server that carries the registry.
+
+    Args:
+        address: Where it leads.
+        violated: Is told each permission violation.
+        options: How the stream is to be.
+        missed: Is told that changes may have been lost.
+    """
+
+    def __init__(
+        self,
+        address: Address,
+        violated: Callable[[str], None],
+        *,
+        options: StreamOptions,
+        missed: Callable[[], None],
+    ) -> None:
+        super().__init__(address, violated)
+        self._options = options
+        self._missed = missed
+        # Topics by the number of their subscription.
+        self._topics: dict[int, Topic] = {}
+        # Whoever waits for a topic's marker to come back, by the same number.
+        self._markers: dict[int, asyncio.Future[int]] = {}
+        self._clustered = False
+        self.epoch = ""
+
+    async def open(self, name: str) -> None:
+        """Connect and log in, have the stream, and learn its epoch.
+
+        Raises:
+            NoJetStreamError: JetStream is off, or the server is too old.
+        """
+        await super().open(name)
+        try:
+            server = self._client.server_info
+            _check_version(str(server.get("version", "0")))
+            # Then others may hold the stream, and hear of a subscription later.
+            self._clustered = bool(server.get("cluster"))
+            for subject, number in (
+                (wire.LEADER_ELECTED, _LEADER),
+                (wire.feed_subject(wire.EPOCH_TOPIC), _EPOCH),
+            ):
+                self._write(b"SUB %b %d\r\n" % (subject.encode(), number))
+            await self._have_stream()
+            self.epoch = await self._learn_epoch()
+        except BaseException:
+            self.lose("the registry could not be opened")
+            raise
+
+    # What is watched
+
+    def subscribe(self, topics: Sequence[Topic]) -> None:
+        """Write one SUB for each topic."""
+        for topic in topics:
+            number = _FIRST_TOPIC + topic.number
+            self._topics[number] = topic
+            self._outbox.put(b"SUB %b %d\r\n" % (wire.feed_subject(topic.name).encode(), number))
+
+    def unsubscribe(self, topic: Topic) -> None:
+        """Write an UNSUB."""
+        number = _FIRST_TOPIC + topic.number
+        if self._topics.pop(number, None) is not None:
+            self._outbox.put(b"UNSUB %d\r\n" % number)
+
+    async def load(self, topic: Topic) -> list[Entry]:
+        """Read a topic from a server that has all that came before the feed began."""
+        # A single server reads the SUB first, and what it answers is newer.
+        reach = await self._marked(topic) if self._clustered else 0
+        return await read_entries(self.ask_stream, f"{topic.name}.>", reach)
+
+    # What is written
+
+    async def write(self, writes: Sequence[Write]) -> list[int | RegistryError]:
+        """Write all in one go; each is acknowledged by itself."""
+        try:
+            answers = await self._asked(
+                [functools.partial(wire.pub_write, write.key, write.value) for write in writes],
+                CONFIRM_TIMEOUT,
+            )
+        except BusUnavailableError as error:
+            return [RegistryUnavailableError(str(error))] * len(writes)
+        return [self._outcome(answer) for answer in answers]
+
+    async def compare_and_set(self, key: str, value: bytes | None, revision: int) -> int:
+        """Write if the key is at `revision`, or was removed not long ago."""
+        if written := await self._write_at(key, value, revision):
+            return written
+        stored = await self._stored(key)
+        entry = wire.entry_of(key, stored)
+        if entry is None and revision == 0 and stored.message is not None:
+            # What stands there is the note of its removal.
+            if written := await self._write_at(key, value, stored.message.seq):
+                return written
+            entry = wire.entry_of(key, await self._stored(key))
+        actual = 0 if entry is None else entry.revision
+        if actual == revision:
+            raise BusUnavailableError("another write to the key is under way")
+        raise RevisionMismatchError(key, revision, actual)
+
+    async def owned(self, owner: str) -> list[Entry]:
+        """Read the keys whose fourth token is `owner`."""
+        return await read_entries(self.ask_stream, f"*.*.*.{owner}.*", 0)
+
+    async def purge(self, owner: str) -> None:
+        """Have JetStream drop the keys whose fourth token is `owner`."""
+        body: dict[str, object] = {"filter": f"{wire.KEY_PREFIX}*.*.*.{owner}.*"}
+        ack = await self._api(f"STREAM.PURGE.{wire.STREAM}", body)
+        if ack.error is not None:
+            raise BusUnavailableError(f"nats-server does not purge: {ack.error.description}")
+
+    def _told(self, sid: int, headers: Headers, data: bytes) -> None:
+        """Take a change, or what the server tells of the stream."""
+        topic = self._topics.get(sid)
+        if topic is not None:
+            change = wire.change_of(headers, data)
+            if not wire.is_marker(change.key):
+                topic.changed(change)
+                return
+            waiting = self._markers.get(sid)
+            if waiting is not None and not waiting.done():
+                waiting.set_result(change.revision)
+        elif sid == _LEADER:
+            self._missed()
+        elif sid == _EPOCH and self.epoch not in ("", data.decode()):
+            self.lose("the registry began anew")
+
+    async def _marked(self, topic: Topic) -> int:
+        """Write the topic's marker until it comes back, and return its revision.
+
+        Then the server that leads the stream knows of the subscription, whatever lies between.
+        """
+        number = _FIRST_TOPIC + topic.number
+        waiting = self._markers[number] = self._expect()
+        try:
+            for _ in range(int(API_TIMEOUT / _MARKER_PAUSE)):
+                self._check_room()
+                self._outbox.flush()
+                self._transport.send(wire.pub_marker(topic.name))
+                await asyncio.wait([waiting], timeout=_MARKER_PAUSE)
+                if waiting.done():
+                    break
+            revision: int = self._result(waiting, API_TIMEOUT)
+            return revision
+        finally:
+            del self._markers[number]
+            waiting.cancel()
+
+    async def _write_at(self, key: str, value: bytes | None, revision: int) -> int:
+        """Write if the key's subject is at that sequence, and return the new one; else 0.
+
+        Raises:
+            BusUnavailableError: JetStream did not say, or refused for another reason.
+        """
+        ack = await self._written(
+            lambda reply: wire.pub_write(key, value, reply, revision), CONFIRM_TIMEOUT
+        )
+        if ack.error is None:
+            return ack.seq
+        if ack.error.err_code in wire.WRONG_LAST_SEQUENCE:
+            return 0
+        raise BusUnavailableError(ack.error.description)
+
+    def _outcome(self, answer: Answer | None) -> int | RegistryError:
+        if answer is None:
+            return RegistryUnavailableError(str(self._late(CONFIRM_TIMEOUT)))
+        try:
+            ack = self._ack(answer)
+        except wire.NoRespondersError as error:
+            return RegistryUnavailableError(str(error))
+        return ack.seq if ack.error is None else RegistryError(ack.error.description)
+
+    # The stream
+
+    async def _have_stream(self) -> None:
+        replicas = self._options.replicas or (_DEFAULT_REPLICAS if self._clustered else 1)
+        config = wire.stream_config(replicas=replicas, max_bytes=self._options.max_bytes)
+        ack = await self._api(f"STREAM.CREATE.{wire.STREAM}", config)
+        if ack.error is not None and ack.error.err_code == wire.NAME_IN_USE:
+            ack = await self._api(f"STREAM.UPDATE.{wire.STREAM}", config)
+        if ack.error is not None:
+            raise BusUnavailableError(
+                f"nats-server refuses the registry's stream: {ack.error.description}"
+            )
+
+    async def _learn_epoch(self) -> str:
+        """Name the store's life, if nobody has done so yet."""
+        mine = secrets.token_hex(8)
+        if await self._write_at(wire.EPOCH_KEY, mine.encode(), 0):
+            return mine
+        entry = wire.entry_of(wire.EPOCH_KEY, await self._stored(wire.EPOCH_KEY))
+        if entry is None:
+            raise BusUnavailableError("the registry's epoch is not there yet")
+        return entry.value.decode()
+
+
+def _check_version(version: str) -> None:
+    numbers = tuple(int(part) for part in version.split(".")[:2] if part.isdecimal())
+    if numbers < _MIN_VERSION:
+        needed = ".".join(map(str, _MIN_VERSION))
+        raise NoJetStreamError(f"nats-server {version} is too old: {needed} or newer is needed")

@@ -1,0 +1,97 @@
+"""Reading many entries out of the stream, from whichever server answers.
+
+A follower may be behind the leader. So a snapshot is accepted only once it has reached a revision
+that the reader knows of.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+from pogo.bus import BusUnavailableError
+from pogo.registry import nats_wire as wire
+from pogo.registry.interface import Change, Entry
+from pogo.registry.nats_requests import Answer
+from pogo.registry.nats_wire import Headers
+
+_PAGE = 1000
+"""Messages of one answer."""
+
+_TOO_MANY = 413
+"""NATS reads no more than 1,024 subjects at once by their names."""
+
+_PATIENCE = 4.0
+_AGAIN = 0.02
+"""Seconds that a follower has to catch up, and between two attempts."""
+
+Ask = Callable[[dict[str, object]], Awaitable[tuple[Headers, list[Answer]]]]
+
+
+async def read_entries(ask: Ask, keys: str, reach: int) -> list[Entry]:
+    """Read the entries whose keys match a pattern, as they stand at `reach` or later.
+
+    Raises:
+        BusUnavailableError: The server did not answer, or did not get as far.
+    """
+    async with asyncio.timeout(_PATIENCE) as patience:
+        try:
+            while True:
+                changes, reached = await _read(ask, wire.KEY_PREFIX + keys)
+                if reached >= reach:
+                    return _entries(changes)
+                await asyncio.sleep(_AGAIN)
+        except TimeoutError:
+            if not patience.expired():
+                raise
+            raise BusUnavailableError("the server that was asked stays behind") from None
+    raise AssertionError("unreachable")
+
+
+async def _read(ask: Ask, subjects: str) -> tuple[list[Change], int]:
+    """Read by name, which is quick however large the stream is, or else page by page."""
+    changes: list[Change] = []
+    up_to = 0
+    after = 0
+    while True:
+        body: dict[str, object] = {"multi_last": [subjects], "batch": _PAGE}
+        if after:
+            body |= {"seq": after + 1, "up_to_seq": up_to}
+        end, answers = await ask(body)
+        if end.status == _TOO_MANY:
+            return await _read_pages(ask, subjects)
+        changes += [wire.change_of(headers, data) for headers, data in answers]
+        if not answers or not end.number(b"Nats-Num-Pending"):
+            # Where there is nothing at all, not even the mark, it does not say up to where.
+            return changes, end.number(b"Nats-UpTo-Sequence")
+        up_to = end.number(b"Nats-UpTo-Sequence")
+        after = end.number(b"Nats-Last-Sequence")
+
+
+async def _read_pages(ask: Ask, subjects: str) -> tuple[list[Change], int]:
+    """Read in the order of revisions.
+
+    Pages may come from servers that are not equally far; the newest revision of a key wins, and
+    the last page has to come from one that has reached the mark, which lies under the topic.
+    """
+    changes: list[Change] = []
+    last = 0
+    while True:
+        body: dict[str, object] = {"next_by_subj": subjects, "seq": last + 1, "batch": _PAGE}
+        end, answers = await ask(body)
+        changes += [wire.change_of(headers, data) for headers, data in answers]
+        if answers:
+            last = changes[-1].revision
+        if not answers or not end.number(b"Nats-Num-Pending"):
+            return changes, last
+
+
+def _entries(changes: list[Change]) -> list[Entry]:
+    newest: dict[str, Change] = {}
+    for change in changes:
+        known = newest.get(change.key)
+        if known is None or known.revision < change.revision:
+            newest[change.key] = change
+    return [
+        Entry(change.key, change.value, change.revision)
+        for change in newest.values()
+        if change.value is not None and not wire.is_marker(change.key)
+    ]

@@ -1,0 +1,179 @@
+"""How the registry is laid out in JetStream, and what is said about it.
+
+The stream is a key-value bucket called `pogo`, so that `nats kv` shows it. NATS republishes each
+change on a subject of its topic: watching costs no consumer on the server.
+"""
+
+import base64
+from dataclasses import dataclass
+
+import msgspec
+
+from pogo.bus import BusUnavailableError
+from pogo.registry.interface import Change, Entry
+from pogo.registry.keys import TOPIC_TOKENS
+
+STREAM = "KV_pogo"
+KEY_PREFIX = "$KV.pogo."
+FEED_PREFIX = "pogo.v1.reg."
+LEADER_ELECTED = f"$JS.EVENT.ADVISORY.STREAM.LEADER_ELECTED.{STREAM}"
+
+EPOCH_TOPIC = "e.-.-"
+EPOCH_KEY = f"{EPOCH_TOPIC}.-.epoch"
+
+_FILL = "="
+"""A token that no encoded name is."""
+
+_MARKER_OWNER = "=sync"
+
+TOMBSTONE_TTL = 60
+"""Seconds for which a removed key leaves a note. Long enough for every snapshot that was begun
+before; a plain tombstone would stay for ever."""
+
+_TOMBSTONE = b"KV-Operation: DEL\r\nNats-TTL: %ds\r\n" % TOMBSTONE_TTL
+_MARKER = b"Nats-TTL: 5s\r\n"
+
+WRONG_LAST_SEQUENCE = (10071, 10164)
+"""JetStream's error codes for a compare-and-set that found another revision."""
+NAME_IN_USE = 10058
+NOT_ENABLED = (10039, 10076)
+"""JetStream's error codes for being switched off, for an account or at all."""
+
+
+class NoRespondersError(BusUnavailableError):
+    """Nobody answers for what was asked."""
+
+
+class ApiError(msgspec.Struct):
+    """What JetStream does not do, and why."""
+
+    description: str = ""
+    err_code: int = 0
+
+
+class Ack(msgspec.Struct):
+    """The answer to a write, and to every request that answers no more than that."""
+
+    seq: int = 0
+    error: ApiError | None = None
+
+
+class _Message(msgspec.Struct):
+    seq: int
+    data: str = ""
+    hdrs: str = ""
+
+
+class Stored(msgspec.Struct):
+    """The answer to a question for one message."""
+
+    message: _Message | None = None
+    error: ApiError | None = None
+
+
+decode_ack = msgspec.json.Decoder(Ack).decode
+decode_stored = msgspec.json.Decoder(Stored).decode
+encode = msgspec.json.encode
+
+
+@dataclass(frozen=True, slots=True)
+class Headers:
+    """The headers of one message, and the status of an answer that has one."""
+
+    status: int
+    fields: dict[bytes, bytes]
+
+    @classmethod
+    def parse(cls, raw: bytes | None) -> "Headers":
+        """Read `NATS/1.0 404 Message Not Found` and the lines behind it."""
+        if not raw:
+            return cls(0, {})
+        first, *lines = raw.split(b"\r\n")
+        status = first[9:12]
+        pairs = (line.partition(b": ") for line in lines if line)
+        return cls(int(status) if status else 0, {name: value for name, _, value in pairs})
+
+    def number(self, name: bytes) -> int:
+        """Return a number, 0 where there is none."""
+        return int(self.fields.get(name, b"0"))
+
+
+def stream_config(*, replicas: int, max_bytes: int) -> dict[str, object]:
+    """Describe the stream: the newest value of each key, in memory, republished."""
+    wildcards = ".".join("*" * (TOPIC_TOKENS + 2))
+    topic = ".".join(f"{{{{wildcard({n})}}}}" for n in range(1, TOPIC_TOKENS + 1))
+    return {
+        "name": STREAM,
+        "description": "The state of the Pogo cluster",
+        "subjects": [f"{KEY_PREFIX}>"],
+        "retention": "limits",
+        "storage": "memory",
+        "max_msgs_per_subject": 1,
+        "max_bytes": max_bytes,
+        # A full store refuses what is new; the other policy would drop what is true.
+        "discard": "new",
+        "num_replicas": replicas,
+        "allow_direct": True,
+        "allow_rollup_hdrs": True,
+        "allow_msg_ttl": True,
+        "deny_delete": True,
+        # Writes carry no message id to look for.
+        "duplicate_window": 100_000_000,
+        "republish": {"src": KEY_PREFIX + wildcards, "dest": FEED_PREFIX + topic},
+    }
+
+
+def feed_subject(topic: str) -> str:
+    """Name the subject of a topic's changes; a short topic is everything below it."""
+    is_whole = topic.count(".") + 1 == TOPIC_TOKENS
+    return FEED_PREFIX + topic + ("" if is_whole else ".>")
+
+
+def marker_key(topic: str) -> str:
+    """Name a key under a topic that means nothing."""
+    fill = f".{_FILL}" * (TOPIC_TOKENS - topic.count(".") - 1)
+    return f"{topic}{fill}.{_MARKER_OWNER}.{_FILL}"
+
+
+def is_marker(key: str) -> bool:
+    """Whether a key means nothing."""
+    return f".{_MARKER_OWNER}." in key
+
+
+def change_of(headers: Headers, data: bytes) -> Change:
+    """Read a change, as it was republished or read from the stream."""
+    fields = headers.fields
+    key = fields[b"Nats-Subject"].decode().removeprefix(KEY_PREFIX)
+    value = None if b"KV-Operation" in fields else data
+    return Change(key, value, int(fields[b"Nats-Sequence"]))
+
+
+def entry_of(key: str, stored: Stored) -> Entry | None:
+    """Read an entry from the answer to a question for it; `None` where there is none."""
+    message = stored.message
+    if message is None or b"KV-Operation" in base64.b64decode(message.hdrs):
+        return None
+    return Entry(key, base64.b64decode(message.data), message.seq)
+
+
+def pub_write(key: str, value: bytes | None, reply: bytes, revision: int | None = None) -> bytes:
+    """Write a key, or remove it; with a `revision`, only if its subject is at that sequence."""
+    fields = b"" if value is not None else _TOMBSTONE
+    if revision is not None:
+        fields += b"Nats-Expected-Last-Subject-Sequence: %d\r\n" % revision
+    return pub(KEY_PREFIX + key, value or b"", reply, fields)
+
+
+def pub_marker(topic: str) -> bytes:
+    """Write a topic's marker; nobody has to answer."""
+    return pub(KEY_PREFIX + marker_key(topic), b"", b"", _MARKER)
+
+
+def pub(subject: str, payload: bytes, reply: bytes, fields: bytes = b"") -> bytes:
+    """Write a message, with headers if there are any; `reply` may be empty."""
+    target = b"%b %b" % (subject.encode(), reply) if reply else subject.encode()
+    if not fields:
+        return b"PUB %b %d\r\n%b\r\n" % (target, len(payload), payload)
+    head = b"NATS/1.0\r\n%b\r\n" % fields
+    sizes = len(head), len(head) + len(payload)
+    return b"HPUB %b %d %d\r\n%b%b\r\n" % (target, *sizes, head, payload)
