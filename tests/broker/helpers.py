@@ -13,9 +13,12 @@ from prometheus_client import CollectorRegistry
 from pydantic import SecretStr
 
 from pogo.broker import BrokerServer
+from pogo.broker.live_edges import LiveEdges
 from pogo.bus import Bus, BusError, Message, channel_subject
 from pogo.bus.memory import MemoryBus
+from pogo.cluster import BROKER, EDGE, TIMING, Membership, Timing
 from pogo.registry import Registry
+from pogo.registry.memory import MemoryRegistry
 from pogo.rpc.v1 import broker_pb2, broker_pb2_grpc, delivery_pb2
 from pogo.settings import App, Settings
 
@@ -119,23 +122,37 @@ async def running_broker(
     settings: Settings | None = None,
     *,
     registry: Registry | None = None,
-    edge_absence: float = 6.0,
+    timing: Timing = TIMING,
 ) -> AsyncIterator[RunningBroker]:
-    """Run a broker on a bus that is started, and connect to it."""
+    """Run a broker on a bus that is started, and connect to it.
+
+    Without a registry of the test's own, an edge lives beside it.
+    """
     metrics = CollectorRegistry()
+    own = registry or MemoryRegistry()
     server = BrokerServer(
-        settings or make_settings(),
-        bus=bus,
-        registry=registry,
-        metrics=metrics,
-        edge_absence=edge_absence,
+        settings or make_settings(), bus=bus, registry=own, metrics=metrics, timing=timing
     )
-    await server.start()
+    async with contextlib.AsyncExitStack() as stack:
+        if registry is None:
+            await stack.enter_async_context(living_edge(own))
+        await server.start()
+        stack.push_async_callback(server.stop)
+        channel = grpc.aio.insecure_channel(f"127.0.0.1:{server.grpc_port}")
+        await stack.enter_async_context(channel)
+        await until(lambda: server.sees_cluster)
+        yield RunningBroker(server, channel, broker_pb2_grpc.BrokerStub(channel), metrics)
+
+
+@contextlib.asynccontextmanager
+async def living_edge(registry: Registry, timing: Timing = TIMING) -> AsyncIterator[Membership]:
+    """Keep an edge alive, as far as the cluster can tell."""
+    edge = Membership(registry, EDGE, "edge", ready=True, timing=timing)
+    edge.start()
     try:
-        async with grpc.aio.insecure_channel(f"127.0.0.1:{server.grpc_port}") as channel:
-            yield RunningBroker(server, channel, broker_pb2_grpc.BrokerStub(channel), metrics)
+        yield edge
     finally:
-        await server.stop()
+        await edge.leave()
 
 
 @contextlib.asynccontextmanager
@@ -147,6 +164,18 @@ async def memory_bus() -> AsyncIterator[MemoryBus]:
         yield bus
     finally:
         await bus.close()
+
+
+class FixedEdges(LiveEdges):
+    """Knows whether any edge is alive, whatever the cluster says."""
+
+    def __init__(self, *, alive: bool) -> None:
+        super().__init__(Membership(MemoryRegistry(), BROKER, "broker", ready=True))
+        self._alive = alive
+
+    def none_alive(self) -> bool:
+        """Tell what it was told."""
+        return not self._alive
 
 
 class HeldBus(MemoryBus):

@@ -14,7 +14,7 @@ from pydantic import SecretStr
 from structlog.testing import capture_logs
 
 from pogo.bus.memory import MemoryBus
-from pogo.registry.keys import node_key
+from pogo.cluster import Timing
 from pogo.registry.memory import MemoryRegistry
 from pogo.rpc.v1 import broker_pb2
 from tests.broker.helpers import (
@@ -25,6 +25,7 @@ from tests.broker.helpers import (
     RunningBroker,
     bearer,
     listen,
+    living_edge,
     make_settings,
     memory_bus,
     request,
@@ -181,15 +182,16 @@ async def test_a_disabled_app(broker: RunningBroker) -> None:
 
 async def test_without_a_live_edge(bus: MemoryBus) -> None:
     """In one process, an edge that has stopped is code 1; until then events are taken."""
-    registry = MemoryRegistry()
-    await registry.put(node_key("edge-1"), b"")
-    async with running_broker(bus, registry=registry, edge_absence=0) as broker:
-        before = await broker.publish(request())
-        await registry.delete(node_key("edge-1"))
-        after = await broker.publish(request())
+    registry, quick = MemoryRegistry(), Timing(beat=0.05, dead_after=0.2)
+    async with running_broker(bus, registry=registry, timing=quick) as broker:
+        async with living_edge(registry, quick):
+            before = [(await broker.publish(request())).status for _ in range(100)]
+        async with asyncio.timeout(5):
+            while not (after := await broker.publish(request())).status:
+                pass
 
-    assert [0, 1] == [before.status, after.status]
-    assert "no edge is alive" == after.detail
+    assert [0] * 100 == before
+    assert (1, "no edge is alive") == (after.status, after.detail)
 
 
 @pytest.mark.parametrize(

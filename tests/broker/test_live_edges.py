@@ -1,9 +1,15 @@
+import asyncio
+
 import pytest
 
 from pogo.broker.live_edges import LiveEdges
-from pogo.registry.keys import node_key
+from pogo.cluster import BROKER, EDGE, Membership, Timing
+from pogo.registry import Write
+from pogo.registry.keys import nodes_topic
 from pogo.registry.memory import MemoryRegistry
-from tests.broker.helpers import Clock
+from tests.broker.helpers import living_edge, until
+
+QUICK = Timing(beat=0.04, dead_after=0.12)
 
 
 class CutRegistry(MemoryRegistry):
@@ -12,96 +18,62 @@ class CutRegistry(MemoryRegistry):
     connected = True
 
 
-class PrivateRegistry(MemoryRegistry):
-    """A registry that every node has to itself."""
-
-    shared = False
-
-
-async def follow(registry: MemoryRegistry | None) -> tuple[LiveEdges, Clock]:
-    """Follow the nodes of a registry, by a clock."""
-    clock = Clock()
-    edges = LiveEdges(registry, clock=clock)
-    await edges.start()
-    return edges, clock
+@pytest.fixture(name="registry")
+def _registry() -> CutRegistry:
+    return CutRegistry()
 
 
-async def test_nobody_is_certain_only_after_six_seconds() -> None:
+async def follow(registry: MemoryRegistry) -> tuple[LiveEdges, Membership]:
+    """Follow the edges of a registry as a broker does."""
+    broker = Membership(registry, BROKER, "broker", ready=True, timing=QUICK)
+    edges = LiveEdges(broker)
+    broker.start()
+    await until(lambda: broker.is_settled)
+    return edges, broker
+
+
+async def test_nobody_is_certain_only_after_a_while(registry: CutRegistry) -> None:
     """No node in sight means no edge, but only once that has lasted as long as a missing beat."""
-    edges, clock = await follow(MemoryRegistry())
-    clock.now += 5.9
+    edges, broker = await follow(registry)
 
     assert not edges.none_alive()
 
-    clock.now += 0.1
-
-    assert edges.none_alive()
-
-
-async def test_one_node_is_enough() -> None:
-    """An edge that is there or comes ends the absence, and the end of the last one begins it."""
-    registry = MemoryRegistry()
-    await registry.put(node_key("edge-1"), b"")
-    edges, clock = await follow(registry)
-    await registry.put(node_key("edge-2"), b"")
-    await registry.delete(node_key("edge-1"))
-    clock.now += 60
-
-    assert not edges.none_alive()
-
-    await registry.delete(node_key("edge-2"))
-
-    assert not edges.none_alive()
-
-    clock.now += 6
-
-    assert edges.none_alive()
-
-    await registry.put(node_key("edge-3"), b"")
-
-    assert not edges.none_alive()
+    started = asyncio.get_running_loop().time()
+    await until(edges.none_alive)
+    assert asyncio.get_running_loop().time() - started > QUICK.dead_after / 2
+    await broker.leave()
 
 
-@pytest.mark.parametrize("registry", [None, PrivateRegistry()])
-async def test_without_a_shared_registry_there_is_doubt(registry: MemoryRegistry | None) -> None:
-    """A broker that cannot know publishes."""
-    edges, clock = await follow(registry)
-    clock.now += 60
+async def test_one_edge_is_enough(registry: CutRegistry) -> None:
+    """While an edge beats there is one; after its end there is none, until one comes."""
+    edges, broker = await follow(registry)
+    async with living_edge(registry, QUICK):
+        for _ in range(50):
+            await asyncio.sleep(QUICK.dead_after / 20)
+            assert not edges.none_alive()
+        assert 1 == len(edges)
+    await until(edges.none_alive)
+    async with living_edge(registry, QUICK):
+        await until(lambda: not edges.none_alive())
+    await broker.leave()
 
-    assert not edges.none_alive()
+
+async def test_a_dead_edge_is_none(registry: CutRegistry) -> None:
+    """An edge that stands still is declared dead, by a broker too, and is then no edge."""
+    edges, broker = await follow(registry)
+    await registry.write([Write(f"{nodes_topic(EDGE)}.edge-1.-", b'{"process":"edge"}')])
+
+    assert 1 == len(edges)
+    await until(edges.none_alive)
+    assert 0 == len(edges)
+    await broker.leave()
 
 
-async def test_a_cut_starts_the_clock_anew() -> None:
-    """While the registry is away nothing is certain, and afterwards only from its snapshot on."""
-    registry = CutRegistry()
-    edges, clock = await follow(registry)
-    clock.now += 6
+async def test_a_cut_starts_the_clock_anew(registry: CutRegistry) -> None:
+    """While the registry is away nothing is certain."""
+    edges, broker = await follow(registry)
+    await until(edges.none_alive)
     registry.connected = False
 
     assert not edges.none_alive()
-
-    registry.connected = True
-    clock.now += 60
-
-    assert not edges.none_alive()
-
-    edges.snapshot([])
-
-    assert not edges.none_alive()
-
-    clock.now += 6
-
-    assert edges.none_alive()
-
-
-async def test_stopping_ends_the_watch() -> None:
-    """After a stop there is doubt, whatever happens in the registry."""
-    registry = MemoryRegistry()
-    await registry.put(node_key("edge-1"), b"")
-    edges, clock = await follow(registry)
-    edges.stop()
-    edges.stop()
-    await registry.delete(node_key("edge-1"))
-    clock.now += 60
-
-    assert not edges.none_alive()
+    await broker.leave()

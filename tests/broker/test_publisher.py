@@ -5,36 +5,29 @@ from prometheus_client import CollectorRegistry
 
 from pogo.broker.apps import AppDirectory
 from pogo.broker.events import Event
-from pogo.broker.live_edges import LiveEdges
 from pogo.broker.metrics import BrokerMetrics
 from pogo.broker.publisher import Publisher
 from pogo.broker.status import Outcome
 from pogo.bus.memory import MemoryBus
-from pogo.registry.keys import node_key
-from pogo.registry.memory import MemoryRegistry
 from pogo.rpc.v1.status import StatusCode
-from tests.broker.helpers import APP, DISABLED, Clock, listen, make_settings, memory_bus
+from tests.broker.helpers import APP, DISABLED, FixedEdges, listen, make_settings, memory_bus
 
 
 async def publish(
     event: Event,
     *,
     bus: MemoryBus | None = None,
-    registry: MemoryRegistry | None = None,
+    edges: bool = True,
     json_data: bool = True,
     **changes: object,
 ) -> Outcome:
-    """Publish one event by a publisher that has seen the registry for a minute."""
-    clock = Clock()
-    live_edges = LiveEdges(registry, clock=clock)
-    await live_edges.start()
-    clock.now += 60
+    """Publish one event by a publisher that knows of edges, or that there are none."""
     async with memory_bus() as own_bus:
         publisher = Publisher(
             make_settings(**changes),
             apps=AppDirectory([APP, DISABLED]),
             bus=bus or own_bus,
-            live_edges=live_edges,
+            live_edges=FixedEdges(alive=edges),
             metrics=BrokerMetrics(CollectorRegistry()),
         )
         publisher.start()
@@ -97,16 +90,11 @@ async def test_apps_that_nobody_can_publish_to(app_id: str) -> None:
 
 
 async def test_without_a_live_edge_nobody_would_hear() -> None:
-    """A registry without any node for long enough is code 1; with one it is not."""
-    registry = MemoryRegistry()
-
+    """A cluster without any edge is code 1; with one it is not."""
     assert Outcome(StatusCode.HUB_MISSING, "no edge is alive") == await publish(
-        event("news"), registry=registry
+        event("news"), edges=False
     )
-
-    await registry.put(node_key("edge-1"), b"")
-
-    assert Outcome(StatusCode.SUCCESS) == await publish(event("news"), registry=registry)
+    assert Outcome(StatusCode.SUCCESS) == await publish(event("news"), edges=True)
 
 
 async def test_the_delivery_must_fit_the_bus() -> None:
@@ -141,14 +129,14 @@ async def test_a_bus_that_is_away_fails_at_once() -> None:
 
 async def test_the_documented_order() -> None:
     """An event with every fault is answered with the first one; each is put right in turn."""
-    registry, bus = MemoryRegistry(), MemoryBus()
+    bus = MemoryBus()
     answers: list[int] = []
 
-    async def ask(sent: Event, max_payload: int = 1) -> Event:
+    async def ask(sent: Event, max_payload: int = 1, *, edges: bool = True) -> Event:
         outcome = await publish(
             sent,
             bus=bus,
-            registry=registry,
+            edges=edges,
             max_payload=max_payload,
             shard_queue_bytes=1,
             broker_queue_bytes=1,
@@ -157,8 +145,7 @@ async def test_the_documented_order() -> None:
         return sent
 
     sent = await ask(Event("nobody", ("private-encrypted-a", "a b"), "", "x" * 2_000_000))
-    sent = await ask(sent._replace(app_id=APP.id))
-    await registry.put(node_key("edge-1"), b"")
+    sent = await ask(sent._replace(app_id=APP.id), edges=False)
     await ask(sent)
     sent = await ask(sent._replace(channels=("a b",)))
     sent = await ask(sent._replace(channels=("a",)))

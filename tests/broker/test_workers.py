@@ -10,7 +10,6 @@ from structlog.testing import capture_logs
 
 from pogo.broker.apps import AppDirectory
 from pogo.broker.events import Event
-from pogo.broker.live_edges import LiveEdges
 from pogo.broker.metrics import BrokerMetrics
 from pogo.broker.publisher import Publisher
 from pogo.broker.status import Outcome
@@ -18,7 +17,7 @@ from pogo.broker.workers import BATCH_BYTES, BATCH_MESSAGES, MAX_WAIT
 from pogo.bus import Bus, BusError, Message, channel_subject
 from pogo.bus.memory import MemoryBus
 from pogo.rpc.v1.status import StatusCode
-from tests.broker.helpers import APP, HeldBus, listen, make_settings, memory_bus
+from tests.broker.helpers import APP, FixedEdges, HeldBus, listen, make_settings, memory_bus
 
 
 class FaultyBus(MemoryBus):
@@ -43,7 +42,7 @@ class Running:
             make_settings(**changes),
             apps=AppDirectory([APP]),
             bus=bus,
-            live_edges=LiveEdges(None),
+            live_edges=FixedEdges(alive=True),
             metrics=BrokerMetrics(self.registry),
         )
 

@@ -8,21 +8,20 @@ from prometheus_client import CollectorRegistry
 from pogo.broker.server import BrokerServer
 from pogo.bus.memory import MemoryBus
 from pogo.client import AsyncClient, PublishError, StatusCode
+from pogo.cluster import Timing
 from pogo.edge.server import EdgeServer
 from pogo.registry.memory import MemoryRegistry
 from tests.edge.helpers import APP, KEY, SECRET, Client, make_settings
 
-ABSENCE = 0.3
+QUICK = Timing(beat=0.1, dead_after=0.3)
 
 
 async def test_a_stopped_edge_is_a_missing_hub() -> None:
     """Clients of a live edge get what is published; without one, a publisher is told."""
     settings = make_settings(grpc_port=0)
     bus, registry, metrics = MemoryBus(), MemoryRegistry(), CollectorRegistry()
-    edge = EdgeServer(settings, bus=bus, registry=registry, metrics=metrics)
-    broker = BrokerServer(
-        settings, bus=bus, registry=registry, metrics=metrics, edge_absence=ABSENCE
-    )
+    edge = EdgeServer(settings, bus=bus, registry=registry, metrics=metrics, timing=QUICK)
+    broker = BrokerServer(settings, bus=bus, registry=registry, metrics=metrics, timing=QUICK)
     await bus.start()
     await edge.start()
     await broker.start()

@@ -1,13 +1,10 @@
-import asyncio
 import json
 from collections.abc import AsyncIterator, Sequence
 
 import pytest
 
-from pogo.edge.presence import RegistryWriter
-from pogo.registry import Change, Entry, RegistryUnavailableError
+from pogo.registry import Change, Entry
 from pogo.registry.keys import NODES
-from pogo.registry.memory import MemoryRegistry
 from tests.edge.helpers import Client, Edge, eventually, running_edge
 
 
@@ -140,37 +137,6 @@ async def test_the_edge_is_in_the_registry() -> None:
     assert [] == entries.keys
 
 
-async def test_writer_outlives_an_outage() -> None:
-    """What could not be written is written later: the last word on each key."""
-    registry = _FlakyRegistry()
-    entries = _Entries()
-    await registry.watch("k", entries)
-    writer = RegistryWriter(registry)
-    task = asyncio.create_task(writer.run())
-    writer.put("k.1", b"1")
-    writer.put("k.2", b"2")
-    writer.delete("k.2")
-    await asyncio.wait_for(writer.drained(), 5)
-    task.cancel()
-
-    assert ["k.1"] == entries.keys
-    assert registry.refused
-
-
-async def test_writer_forgets_what_was_never_written() -> None:
-    """While the registry is away, whoever comes and goes leaves nothing to be written."""
-    registry = _FlakyRegistry()
-    writer = RegistryWriter(registry)
-    for number in range(100):
-        writer.put(f"k.{number}", b"1")
-        writer.delete(f"k.{number}")
-    task = asyncio.create_task(writer.run())
-    await asyncio.wait_for(writer.drained(), 5)
-    task.cancel()
-
-    assert not registry.refused
-
-
 async def test_coming_back_as_somebody_else(edge: Edge) -> None:
     """A connection that leaves and joins as another user in one breath is that user."""
     async with Client(edge.url()) as client:
@@ -195,15 +161,3 @@ class _Entries:
             self.keys.remove(change.key)
         if change.value is not None:
             self.keys.append(change.key)
-
-
-class _FlakyRegistry(MemoryRegistry):
-    """A registry that is away for the first write."""
-
-    refused = False
-
-    async def put(self, key: str, value: bytes) -> int:
-        if not self.refused:
-            self.refused = True
-            raise RegistryUnavailableError("away")
-        return await super().put(key, value)

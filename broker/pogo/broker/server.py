@@ -1,6 +1,7 @@
 """The broker: everything that one broker process, or `pogo serve`, runs for publishers."""
 
 import asyncio
+import secrets
 import socket
 from collections.abc import Iterable
 
@@ -14,11 +15,13 @@ from pogo.broker.auth import Authenticator
 from pogo.broker.grpc_logs import quiet_callers_faults
 from pogo.broker.grpc_service import BrokerService
 from pogo.broker.health import SERVICE, Health
-from pogo.broker.live_edges import ABSENCE, LiveEdges
+from pogo.broker.live_edges import LiveEdges
 from pogo.broker.metrics import BrokerMetrics
 from pogo.broker.publisher import Publisher
 from pogo.bus import Bus
-from pogo.registry import Registry
+from pogo.bus.connection import describe
+from pogo.cluster import BROKER, TIMING, Membership, Timing
+from pogo.registry import Registry, RegistryUnavailableError
 from pogo.rpc.v1 import broker_pb2_grpc
 from pogo.settings import App, Settings
 from pogo.telemetry import get_logger
@@ -38,6 +41,9 @@ MIN_PING_INTERVAL = 10
 """Seconds between the keep-alive pings of a client. gRPC's default, five minutes, would have it
 cut off those that want to notice a dead broker sooner."""
 
+REGISTRY_WAIT = 1.0
+"""Seconds that a stopping broker waits for the registry to know that it is gone."""
+
 REPLY_GRACE = 0.5
 """Seconds that the last replies have to leave, once every event is answered."""
 
@@ -55,14 +61,17 @@ class BrokerServer:
         settings: Settings,
         *,
         bus: Bus,
-        registry: Registry | None,
+        registry: Registry,
         metrics: CollectorRegistry,
-        edge_absence: float = ABSENCE,
+        timing: Timing = TIMING,
     ) -> None:
         self._settings = settings
         self._bus = bus
         self._apps = AppDirectory(settings.apps)
-        self._live_edges = LiveEdges(registry, absence=edge_absence)
+        self._registry = registry
+        process = f"{socket.gethostname()}-{secrets.token_hex(4)}"
+        self._membership = Membership(registry, BROKER, process, ready=True, timing=timing)
+        self._live_edges = LiveEdges(self._membership)
         self._health = Health()
         self._draining = False
         self._grpc: grpc.aio.Server | None = None
@@ -76,6 +85,11 @@ class BrokerServer:
             metrics=BrokerMetrics(metrics),
         )
 
+    @property
+    def sees_cluster(self) -> bool:
+        """Whether it has seen the nodes of the cluster."""
+        return self._membership.known
+
     def replace_apps(self, apps: Iterable[App]) -> None:
         """Publish for these apps from now on; tokens are verified against them anew."""
         self._apps.replace(apps)
@@ -85,10 +99,8 @@ class BrokerServer:
 
         Raises:
             OSError: The address cannot be listened on; another process may have the port.
-            RegistryUnavailableError: The registry is away.
         """
         quiet_callers_faults()
-        await self._live_edges.start()
         server = self._make_server()
         host = self._settings.host
         address = f"{f'[{host}]' if ':' in host else host}:{self.grpc_port}"
@@ -96,11 +108,12 @@ class BrokerServer:
         try:
             self.grpc_port = server.add_insecure_port(address)
         except RuntimeError as error:
-            self._live_edges.stop()
             raise OSError(f"cannot listen on {address} for gRPC") from error
         self.publisher.start()
         self._bus.add_status_listener(self._bus_changed)
-        self._health.serving = self._bus.connected
+        self._membership.add_listener(self)
+        self._membership.start()
+        self._health.serving = self._can_serve
         await self._health.start()
         await server.start()
         self._grpc = server
@@ -124,7 +137,12 @@ class BrokerServer:
         await refusing
         await self.publisher.stop()
         await self._health.stop()
-        self._live_edges.stop()
+        try:
+            async with asyncio.timeout(REGISTRY_WAIT):
+                await self._membership.leave()
+        except (TimeoutError, RegistryUnavailableError) as error:
+            # Whoever sees that it stands still declares it dead.
+            log.warning("broker could not withdraw from the registry", reason=describe(error))
         log.info("broker stopped")
 
     def _make_server(self) -> grpc.aio.Server:
@@ -155,11 +173,32 @@ class BrokerServer:
     def _bus_changed(self, connected: bool, reason: str) -> None:  # noqa: FBT001 (the bus's signature)
         if self._draining:
             return
-        self._health.serving = connected
+        self._health.serving = self._can_serve
         if connected:
             log.info("broker is serving")
         else:
             log.warning("broker is not serving: the bus is away", reason=reason)
+
+    @property
+    def _can_serve(self) -> bool:
+        """Whether events can be published, and it is known to whom: in doubt there are edges."""
+        return self._bus.connected and self.sees_cluster
+
+    # What the membership tells
+
+    def node_up(self, name: str) -> None:
+        """Do nothing."""
+
+    def node_down(self, name: str) -> None:
+        """Do nothing."""
+
+    def renamed(self) -> None:
+        """Do nothing: a broker has nothing to write anew."""
+
+    def settled(self) -> None:
+        """Serve, now that the nodes of the cluster have been seen."""
+        if not self._draining:
+            self._health.serving = self._can_serve
 
 
 def _try_to_bind(host: str, port: int) -> None:

@@ -33,14 +33,9 @@ def describe(error: SettingsError) -> str:
 
 def cautions(settings: Settings) -> list[str]:
     """Say what works but should be known before it is relied on."""
-    found = [
+    return [
         f"the secret of app {app.id!r} has fewer than {MIN_SECRET} characters: it can be guessed"
         for app in settings.apps
         for secret in (app.secret, app.previous_secret)
         if secret is not None and len(secret.get_secret_value()) < MIN_SECRET
     ]
-    if settings.bus != "memory":
-        found.append(
-            "presence is per node: members of a presence channel see those on their own edge only"
-        )
-    return found

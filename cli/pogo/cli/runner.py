@@ -18,6 +18,7 @@ import uvloop
 
 from pogo.bus import BusError
 from pogo.cli.errors import CommandError, UsageError
+from pogo.registry import RegistryError
 from pogo.telemetry import get_logger
 
 _log = get_logger()
@@ -114,7 +115,7 @@ async def _start(part: Part) -> None:
                 f"Stop what has the port, or choose another one with {part.flag} (0: any free one)."
             ) from None
         raise UsageError(f"cannot listen on {part.address}: {reason}") from None
-    except BusError as error:
+    except (BusError, RegistryError) as error:
         raise UsageError(str(error)) from None
 
 

@@ -10,14 +10,13 @@ from pogo.broker.server import BrokerServer
 from pogo.broker.status import Outcome
 from pogo.cli.addresses import address
 from pogo.cli.apps import reloader, with_apps
-from pogo.cli.buses import open_bus
+from pogo.cli.buses import open_bus, open_registry
 from pogo.cli.configuration import cautions, load
 from pogo.cli.demo import Publish, demo_pages
 from pogo.cli.errors import UsageError
 from pogo.cli.local import LocalServer, Ports, make_app
 from pogo.cli.runner import Node, Part, run_node
 from pogo.edge.server import EdgeServer
-from pogo.registry.memory import MemoryRegistry
 from pogo.settings import App, Settings
 from pogo.telemetry import MetricsServer, configure_logging, get_logger
 
@@ -71,10 +70,8 @@ def _serve(
     settings: Settings, read: Callable[[], Settings], local: LocalServer, demo: App | None
 ) -> Node:
     metrics = _metrics()
-    bus, registry = open_bus(settings), MemoryRegistry()
-    # This registry knows the edges of this process: all there are on a bus in memory only.
-    edges = registry if settings.bus == "memory" else None
-    broker = BrokerServer(settings, bus=bus, registry=edges, metrics=metrics)
+    bus, registry = open_bus(settings), open_registry(settings)
+    broker = BrokerServer(settings, bus=bus, registry=registry, metrics=metrics)
     pages = None if demo is None else demo_pages(demo, _publish_by(broker, demo))
     edge = EdgeServer(settings, bus=bus, registry=registry, metrics=metrics, pages=pages)
     page = MetricsServer(metrics, settings.metrics_host, settings.metrics_port)
@@ -94,7 +91,7 @@ def _serve(
 
 def _edge(settings: Settings, read: Callable[[], Settings]) -> Node:
     metrics = _metrics()
-    bus, registry = open_bus(settings), MemoryRegistry()
+    bus, registry = open_bus(settings), open_registry(settings)
     edge = EdgeServer(settings, bus=bus, registry=registry, metrics=metrics)
     page = MetricsServer(metrics, settings.metrics_host, settings.metrics_port)
     return Node(
@@ -111,12 +108,13 @@ def _edge(settings: Settings, read: Callable[[], Settings]) -> Node:
 
 def _broker(settings: Settings, read: Callable[[], Settings]) -> Node:
     metrics = _metrics()
-    bus = open_bus(settings)
-    broker = BrokerServer(settings, bus=bus, registry=None, metrics=metrics)
+    bus, registry = open_bus(settings), open_registry(settings)
+    broker = BrokerServer(settings, bus=bus, registry=registry, metrics=metrics)
     page = MetricsServer(metrics, settings.metrics_host, settings.metrics_port)
     return Node(
         parts=[
             Part(bus.start, bus.close),
+            Part(registry.start, registry.close),
             _broker_part(broker, settings),
             _page_part(page, settings),
         ],

@@ -3,7 +3,6 @@
 An entry stands for one connection; a user is present while they have one. Every node derives the
 same roster from the same entries:
 
-- the newest revision of a key wins;
 - a user's information is that of their entry with the lowest revision;
 - of more users than the limit allows, those whose lowest revision is lowest are present.
 """
@@ -43,7 +42,7 @@ class _Presence:
 class Roster:
     """The users present on one channel, and what changed since subscribers were last told."""
 
-    __slots__ = ("_entries", "_limit", "_members", "_users")
+    __slots__ = ("_entries", "_limit", "_members", "_touched", "_users")
 
     def __init__(self, limit: int) -> None:
         """Begin empty; `limit` is the most users that can be present."""
@@ -51,41 +50,50 @@ class Roster:
         # What the registry holds, by key; and by user id, then key.
         self._entries: dict[str, _Presence] = {}
         self._users: dict[str, dict[str, _Presence]] = {}
-        # What subscribers have been told, by user id.
+        # What subscribers have been told, by user id, and whom that may no longer be true of.
         self._members: dict[str, Member] = {}
+        self._touched: set[str] = set()
 
     @property
     def members(self) -> dict[str, Member]:
-        """The users present, by id. Not to be changed by the caller."""
+        """The users present, by id, as of the last `settle`. Not to be changed by the caller."""
         return self._members
 
-    def reset(self, entries: Iterable[tuple[str, bytes, int]]) -> list[Transition]:
-        """Take a snapshot: all keys with their values and revisions."""
+    def reset(self, entries: Iterable[tuple[str, bytes, int]]) -> None:
+        """Take all keys there are, with their values and revisions."""
+        self._touched.update(self._members)
         self._entries.clear()
         self._users.clear()
         for key, value, revision in entries:
-            self._put(key, value, revision)
-        return self._difference({*self._members, *self._users})
+            self._touched.add(self._put(key, value, revision))
 
-    def apply(self, key: str, value: bytes | None, revision: int) -> list[Transition]:
-        """Take one change; `None` removes the key. One older than what is known is ignored."""
-        known = self._entries.get(key)
-        if known is not None and known.revision >= revision:
-            return []
-        touched = {known.member.user_id} if known is not None else set()
+    def put(self, key: str, value: bytes, revision: int) -> None:
+        """Take a key, or its new value."""
         crowded = len(self._users) > self._limit
         self._remove(key)
-        if value is not None:
-            touched.add(self._put(key, value, revision))
-        if crowded or len(self._users) > self._limit:
-            # Whoever was kept out may come in now, and the other way round.
-            touched.update(self._users)
-        return self._difference(touched)
+        self._touched.add(self._put(key, value, revision))
+        self._touch_all_if(crowded=crowded)
+
+    def remove(self, key: str) -> None:
+        """Take that a key is gone."""
+        crowded = len(self._users) > self._limit
+        self._remove(key)
+        self._touch_all_if(crowded=crowded)
+
+    def settle(self) -> list[Transition]:
+        """Tell what has changed since the last time: first who left, then who joined."""
+        touched, self._touched = self._touched, set()
+        return self._difference(touched) if touched else []
 
     def user_of(self, key: str) -> str | None:
         """Tell whose entry it is, if it is there."""
         presence = self._entries.get(key)
         return None if presence is None else presence.member.user_id
+
+    def _touch_all_if(self, *, crowded: bool) -> None:
+        if crowded or len(self._users) > self._limit:
+            # Whoever was kept out may come in now, and the other way round.
+            self._touched.update(self._users)
 
     def _put(self, key: str, value: bytes, revision: int) -> str:
         member = parse_member(value)
@@ -104,6 +112,7 @@ class Roster:
         presence = self._entries.pop(key, None)
         if presence is not None:
             user_id = presence.member.user_id
+            self._touched.add(user_id)
             connections = self._users[user_id]
             del connections[key]
             if not connections:

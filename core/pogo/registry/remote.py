@@ -8,7 +8,7 @@ change that was lost without anyone noticing is not lost for long.
 import asyncio
 import contextlib
 from abc import ABC, abstractmethod
-from collections.abc import Coroutine, Iterable, Iterator, Sequence
+from collections.abc import Coroutine, Iterator, Sequence
 from typing import Any, ClassVar
 
 import structlog
@@ -16,6 +16,7 @@ import structlog
 from pogo.bus import BusUnavailableError
 from pogo.bus.connection import Connection
 from pogo.bus.supervisor import Supervisor
+from pogo.registry.concurrency import for_each
 from pogo.registry.interface import (
     Entry,
     RegistryError,
@@ -242,25 +243,15 @@ async def _load(connection: RegistryConnection, topic: Topic) -> None:
         topic.end_snapshot(entries)
 
 
-async def _load_all(connection: RegistryConnection, topics: Iterable[Topic]) -> None:
+async def _load_all(connection: RegistryConnection, topics: Sequence[Topic]) -> None:
     """Read many topics, some at a time.
 
     Raises:
-        BusUnavailableError: The first reason why one of them could not be read.
+        BusUnavailableError: One of them could not be read.
     """
-    failure: BusUnavailableError | None = None
-    waiting = iter(topics)
 
-    async def work() -> None:
-        for topic in waiting:
-            if topic.watched:
-                await _load(connection, topic)
+    async def load(topic: Topic) -> None:
+        if topic.watched:
+            await _load(connection, topic)
 
-    try:
-        async with asyncio.TaskGroup() as group:
-            for _ in range(_AT_ONCE):
-                group.create_task(work())
-    except* BusUnavailableError as failures:
-        failure = BusUnavailableError(str(failures.exceptions[0]))
-    if failure is not None:
-        raise failure
+    await for_each(topics, load, at_once=_AT_ONCE)

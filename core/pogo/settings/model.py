@@ -63,6 +63,14 @@ class BusSettings(_Group):
     nats_url: NatsUrls = Field(default=("nats://127.0.0.1:4222",), repr=False)
     """Servers of one NATS cluster, tried in turn; each may hold `user:password@`."""
 
+    nats_replicas: int = Field(default=0, ge=0, le=5)
+    """NATS servers that each hold the state of the cluster (JetStream, in memory). 0 is three where
+    the server belongs to a NATS cluster, and else one."""
+
+    nats_registry_bytes: Count = 268_435_456
+    """Bytes of memory that the state of the cluster may take on each of them: some 300 for each
+    presence member. More is refused, and logged."""
+
     redis_host: Text = "127.0.0.1"
     """The Redis server. Not used with Sentinel."""
 

@@ -6,14 +6,14 @@ class Health:
 
     def __init__(self) -> None:
         self.draining = False
-        # Why the bus is away; empty while it is there.
+        # Why the bus and the registry are away; empty while they are there.
         self.bus_down = "not connected yet"
+        self.registry_down = "not connected yet"
 
     @property
     def reason(self) -> str:
         """Why it cannot serve; empty if it can."""
         if self.draining:
             return "draining: the edge is shutting down"
-        if self.bus_down:
-            return f"the bus is down: {self.bus_down}"
-        return ""
+        down = {"bus": self.bus_down, "registry": self.registry_down}
+        return "; ".join(f"the {what} is down: {why}" for what, why in down.items() if why)

@@ -6,11 +6,13 @@ from collections.abc import Callable, Iterator
 from google.protobuf.message import DecodeError
 
 from pogo.bus import Bus, BusError, BusUnavailableError, Message, channel_subject
+from pogo.cluster import Membership, Views
 from pogo.edge.channel import Channel
 from pogo.edge.connection import Connection
 from pogo.edge.fanout import Fanout
 from pogo.edge.metrics import EdgeMetrics
-from pogo.edge.presence import ChannelPresence, RegistryWriter
+from pogo.edge.presence import ChannelPresence
+from pogo.edge.registry_writer import RegistryWriter
 from pogo.edge.websocket import frame_text
 from pogo.pusher.channels import ChannelKind
 from pogo.pusher.errors import ClientEventError, SubscriptionLimitError
@@ -20,6 +22,7 @@ from pogo.pusher.events import (
     SubscriptionRequested,
 )
 from pogo.registry import Registry, RegistryUnavailableError
+from pogo.registry.concurrency import for_each
 from pogo.rpc.v1.delivery_pb2 import Delivery
 from pogo.telemetry import get_logger
 
@@ -27,6 +30,9 @@ _log = get_logger()
 
 _RETRY_WAIT = 0.1
 """Seconds before a bus or a registry that did not confirm is asked again."""
+
+_FOLLOWED_AT_ONCE = 64
+"""Topics of the registry that are asked for at a time."""
 
 
 class Hub:
@@ -37,15 +43,15 @@ class Hub:
         *,
         bus: Bus,
         registry: Registry,
+        membership: Membership,
         metrics: EdgeMetrics,
-        node: str,
         max_members: int,
         max_backlog: int,
     ) -> None:
-        """Make the hub of the edge `node`; limits are per channel, in users and bytes."""
+        """Make the hub of an edge; limits are per channel, in users and bytes."""
         self._bus = bus
-        self._registry = registry
-        self._node = node
+        self._membership = membership
+        self._views = Views(registry, membership)
         self._max_members = max_members
         self._max_backlog = max_backlog
         self._metrics = metrics
@@ -62,7 +68,10 @@ class Hub:
         self.empty = asyncio.Event()
         self.empty.set()
         self.subscriptions = 0
-        self.writer = RegistryWriter(registry)
+        self.writer = RegistryWriter(registry, membership, metrics)
+        # Seconds for which whoever leaves stays present: they may come back elsewhere.
+        self.linger = 0.0
+        self._lingering_until = 0.0
         metrics.gauge("connections_active", "Open WebSocket connections.", lambda: len(self))
         metrics.gauge(
             "subscriptions_active", "Subscriptions of clients.", lambda: self.subscriptions
@@ -107,6 +116,12 @@ class Hub:
         connection.app.connections -= 1
         if not self.sockets:
             self.empty.set()
+
+    async def withdrawn(self) -> None:
+        """Wait until nobody who left is present any more."""
+        loop = asyncio.get_running_loop()
+        await asyncio.sleep(self._lingering_until - loop.time())
+        await self.writer.drained()
 
     def abort(self) -> None:
         """Drop the connections that have not said goodbye."""
@@ -176,7 +191,7 @@ class Hub:
         if kind.is_presence:
             self._presence[channel] = ChannelPresence(
                 channel,
-                node=self._node,
+                membership=self._membership,
                 limit=self._max_members,
                 writer=self.writer,
                 full=lambda connection: self._refuse(connection, channel),
@@ -226,13 +241,14 @@ class Hub:
                 del self._unready[channel]
                 channel.ready = True
                 self._admit(channel)
-        for channel in channels:
-            presence = self._presence.get(channel)
-            if presence is not None and channel in self._unready:
-                await presence.follow(self._registry)
-                if self._unready.pop(channel, channel) is channel:
-                    # Everyone left while the registry was asked.
-                    presence.stop()
+        present = [channel for channel in channels if channel in self._unready]
+        await for_each(present, self._follow, at_once=_FOLLOWED_AT_ONCE)
+
+    async def _follow(self, channel: Channel) -> None:
+        presence = self._presence.get(channel)
+        if presence is not None:
+            await presence.follow(self._views)
+            self._unready.pop(channel, None)
 
     def _admit(self, channel: Channel) -> None:
         """Deliver to everyone who waits, and tell them: first the one, then the other.
@@ -267,6 +283,9 @@ class Hub:
         channel.remove(connection)
         presence = self._presence.get(channel)
         if presence is not None:
-            presence.leave(connection)
+            presence.leave(connection, self.linger)
+            if self.linger:
+                now = asyncio.get_running_loop().time()
+                self._lingering_until = now + self.linger
         if channel.idle:
             self._close(channel)

@@ -31,6 +31,9 @@ class EdgeMetrics(Collector):
         self.client_events_failed = self._counter(
             "client_events_failed", "Client events that the bus did not take."
         )
+        self.registry_write_failures = self._counter(
+            "registry_write_failures", "Writes that the registry did not take; they are repeated."
+        )
         self.invalid_deliveries = self._counter(
             "invalid_deliveries", "Messages on the bus that are no deliveries."
         )

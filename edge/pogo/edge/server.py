@@ -10,6 +10,8 @@ from prometheus_client import CollectorRegistry
 from websockets.http11 import Request
 
 from pogo.bus import Bus
+from pogo.bus.connection import describe
+from pogo.cluster import EDGE, TIMING, Membership, Timing
 from pogo.edge.apps import Apps, EdgeApp
 from pogo.edge.connection import Connection, ConnectionLimits, Services
 from pogo.edge.handshake import Handshake, HandshakeContext
@@ -25,8 +27,7 @@ from pogo.pusher.handshake import make_socket_id, parse_target
 from pogo.pusher.policy import Limits
 from pogo.pusher.protocol import PusherProtocol
 from pogo.pusher.rates import RateLimit
-from pogo.registry import Registry
-from pogo.registry.keys import node_key
+from pogo.registry import Registry, RegistryUnavailableError
 from pogo.settings import App, Settings
 from pogo.telemetry import get_logger
 
@@ -41,11 +42,16 @@ _RESTART_WAIT = 1.0
 _REGISTRY_WAIT = 2.0
 """Seconds that a stopping edge waits for the registry to know that it is gone."""
 
+LINGER = 2.0
+"""Seconds for which the clients of a draining edge stay present: whoever comes back elsewhere by
+then has never left."""
+
 _DRAIN_STEP = 0.05
 """Seconds between two groups of closes while draining."""
 
-_DRAIN_SHARE = 0.8
-"""The part of the shutdown timeout over which closes are spread; the rest is for goodbyes."""
+_DRAIN_SHARE = 0.7
+"""The part of the shutdown timeout over which closes are spread; the rest is for goodbyes, and for
+presence that lingers."""
 
 _DRAIN_RATE = 100.0
 """Closes a second that need no spreading out: a few clients do not make a storm."""
@@ -62,6 +68,7 @@ class EdgeServer:
         registry: Registry,
         metrics: CollectorRegistry,
         pages: web.Application | None = None,
+        timing: Timing = TIMING,
     ) -> None:
         """Serve the apps of the settings; `pages` answer what is no WebSocket."""
         self._settings = settings
@@ -72,7 +79,13 @@ class EdgeServer:
         self._health = Health()
         self._pages = Pages(self._health, pages)
         self._limits = _protocol_limits(settings)
-        self._node = f"{socket.gethostname()}-{secrets.token_hex(6)}"
+        self._membership = Membership(
+            registry,
+            EDGE,
+            f"{socket.gethostname()}-{secrets.token_hex(4)}",
+            ready=False,
+            timing=timing,
+        )
         self._tasks: list[asyncio.Task[None]] = []
         self._bus_timer: asyncio.TimerHandle | None = None
         self._bus_away_for_long = False
@@ -80,6 +93,21 @@ class EdgeServer:
         self._server: asyncio.Server | None = None
         self._metrics.gauge(
             "edge_bus_connected", "1 while this edge reaches the bus.", lambda: bus.connected
+        )
+        self._metrics.gauge(
+            "edge_registry_connected",
+            "1 while this edge reaches the registry.",
+            lambda: registry.connected,
+        )
+        self._metrics.gauge(
+            "edge_cluster_settled",
+            "1 while this edge sees the cluster as it is; else presence stands still.",
+            lambda: self._membership.is_settled,
+        )
+        self._metrics.gauge(
+            "cluster_edges",
+            "Live edges, as this edge sees them.",
+            lambda: len(self._membership.nodes.of_role(EDGE)),
         )
 
     @property
@@ -101,7 +129,7 @@ class EdgeServer:
         self._hub = Hub(
             bus=self._bus,
             registry=self._registry,
-            node=self._node,
+            membership=self._membership,
             metrics=self._metrics,
             max_members=settings.max_presence_members,
             max_backlog=settings.max_channel_backlog,
@@ -135,11 +163,14 @@ class EdgeServer:
         self._tasks = [
             asyncio.create_task(_keep_running("subscriptions", self._hub.run)),
             asyncio.create_task(_keep_running("registry writes", self._hub.writer.run)),
+            asyncio.create_task(_keep_running("registry repairs", self._hub.writer.run_repairs)),
         ]
         self._bus_changed(self._bus.connected, "not connected yet")
         self._bus.add_status_listener(self._bus_changed)
-        self._hub.writer.put(node_key(self._node), b"{}")
-        _log.info("edge started", host=settings.host, port=self.port, node=self._node)
+        self._registry_changed(self._registry.connected, "not connected yet")
+        self._registry.add_status_listener(self._registry_changed)
+        self._membership.start()
+        _log.info("edge started", host=settings.host, port=self.port, node=self._membership.name)
 
     async def stop(self) -> None:
         """Drain: close all clients with 4200, spread out, and stop. Idempotent."""
@@ -153,6 +184,7 @@ class EdgeServer:
             self._bus_timer.cancel()
         self._stop_closing()
         self._context.drain()
+        self._hub.linger = LINGER
         try:
             async with asyncio.timeout(self._settings.shutdown_timeout):
                 await self._close_all("the server is restarting")
@@ -214,7 +246,11 @@ class EdgeServer:
             if not self._hub.is_taken(socket_id):
                 return socket_id
 
-    # The bus
+    # The bus and the registry
+
+    def _registry_changed(self, connected: bool, reason: str) -> None:  # noqa: FBT001 - StatusListener
+        """Follow the registry: without it, nobody new is present, and nobody is seen to leave."""
+        self._health.registry_down = "" if connected else reason
 
     def _bus_changed(self, connected: bool, reason: str) -> None:  # noqa: FBT001 - StatusListener
         """Follow the bus: without it, clients are deaf, and are told so after a while."""
@@ -256,12 +292,13 @@ class EdgeServer:
 
     async def _finish(self) -> None:
         """Withdraw from the cluster, and end what runs."""
-        self._hub.writer.delete(node_key(self._node))
         try:
-            async with asyncio.timeout(_REGISTRY_WAIT):
-                await self._hub.writer.drained()
-        except TimeoutError:
-            _log.warning("edge could not withdraw from the registry")
+            async with asyncio.timeout(LINGER + _REGISTRY_WAIT):
+                await self._hub.withdrawn()
+                await self._membership.leave()
+        except (TimeoutError, RegistryUnavailableError) as error:
+            # Whoever sees that it stands still declares it dead.
+            _log.warning("edge could not withdraw from the registry", reason=describe(error))
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)

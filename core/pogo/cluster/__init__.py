@@ -1,0 +1,24 @@
+"""The cluster as its nodes see it: who lives, and what that makes of the registry's entries.
+
+Edges and brokers are nodes. What the registry holds of a node counts while the node lives, so that
+every view of the cluster is a pure function of the registry's keys.
+"""
+
+from pogo.cluster.feed import LiveFeed, View
+from pogo.cluster.membership import BROKER, EDGE, TIMING, Listener, Membership, Timing
+from pogo.cluster.nodes import Node
+from pogo.cluster.views import Following, Views
+
+__all__ = [
+    "BROKER",
+    "EDGE",
+    "TIMING",
+    "Following",
+    "Listener",
+    "LiveFeed",
+    "Membership",
+    "Node",
+    "Timing",
+    "View",
+    "Views",
+]

@@ -1,0 +1,371 @@
+"""This process as a node of the cluster: how it stays alive there, and what it knows of the others.
+
+- **Beats** are compare-and-sets on the node's own key. One that finds the key gone tells the node
+  that it was taken for dead, or that the registry began anew.
+- **Reaping**: whoever sees a node stand still (`pogo.cluster.silence`) removes its key by a
+  compare-and-set at the revision last seen, and then purges what it wrote. One of several wins.
+- **Coming back**: under a new name, with everything written anew.
+- **Settled** means that what this process sees is the cluster as it is. While it is not (the
+  registry is away, the own entries are not all there, or others are still coming back to a registry
+  that began anew), views take changes in and tell nobody, and tell the difference in the end. So
+  nobody is announced gone who never left.
+"""
+
+import asyncio
+import contextlib
+import time
+from collections.abc import Callable, Coroutine, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import msgspec
+
+from pogo.bus.subjects import encode_token
+from pogo.cluster.nodes import Nodes, NodeState
+from pogo.cluster.settlement import Settlement
+from pogo.cluster.silence import Silence
+from pogo.registry import (
+    Change,
+    Entry,
+    Key,
+    Registry,
+    RegistryUnavailableError,
+    RevisionMismatchError,
+    Watch,
+)
+from pogo.registry.keys import NODES, NOTHING, nodes_topic
+from pogo.telemetry import get_logger
+
+@dataclass(frozen=True, slots=True)
+class Timing:
+    """How a cluster keeps time; the same for all of its nodes."""
+
+    beat: float = 2.0
+    """Seconds between two beats."""
+    dead_after: float = 6.0
+    """Seconds without a beat after which a node is dead, and for which a node is waited for that
+    may come back to a registry that began anew."""
+
+
+TIMING = Timing()
+
+_RETRY = 0.1
+"""Seconds before a beat that the registry did not take is tried again."""
+
+_STRANGER_AFTER = 10.0
+"""Seconds after which entries of a node that nobody knows are purged: its own key comes first."""
+
+EDGE = "edge"
+BROKER = "broker"
+"""The roles of nodes."""
+
+_log = get_logger()
+
+
+class Listener(Protocol):
+    """Whoever follows the cluster. Must not raise and must not block.
+
+    A node that goes is told before the ones that come.
+    """
+
+    def node_up(self, name: str) -> None:
+        """Take that a node lives."""
+
+    def node_down(self, name: str) -> None:
+        """Take that it does not live any more."""
+
+    def renamed(self) -> None:
+        """Take that this process has a new name, under which nothing is written yet."""
+
+    def settled(self) -> None:
+        """Take that the cluster is now as it seems."""
+
+
+class Membership:
+    """One process in the cluster. It belongs to one event loop.
+
+    Args:
+        registry: Started before, closed after.
+        role: `EDGE` or `BROKER`.
+        process: Names the process, unlike every other one.
+        ready: Whether all it has to say stands in the registry as soon as it lives.
+    """
+
+    def __init__(
+        self,
+        registry: Registry,
+        role: str,
+        process: str,
+        *,
+        ready: bool,
+        timing: Timing = TIMING,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._registry = registry
+        self._role = role
+        self._process = encode_token(process)
+        self._ready_at_once = ready
+        self._ready = ready
+        self.timing = timing
+        self._clock = clock
+        self._lives = 0
+        self.name = ""
+        # The revision of the own key; 0 while there is none.
+        self._revision = 0
+        self.nodes = Nodes()
+        self.silence = Silence(beat=timing.beat, limit=timing.dead_after)
+        # When a node of each role was last heard of.
+        self._role_heard: dict[str, float] = {}
+        # Nodes that entries were seen of and that nobody knows, and since when.
+        self._strangers: dict[str, float] = {}
+        self._settlement = Settlement(timing.dead_after, self._try_to_settle)
+        self._listeners: list[Listener] = []
+        self._wake = asyncio.Event()
+        self._watch: Watch | None = None
+        self._run_task: asyncio.Task[None] | None = None
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._leaving = False
+        self._take_name()
+
+    @property
+    def known(self) -> bool:
+        """Whether the nodes have ever been seen."""
+        return self._watch is not None
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether what is seen is the cluster as it is."""
+        return self._settlement.is_settled
+
+    def lives(self, name: str) -> bool:
+        """Whether a node lives, as far as is known here."""
+        return name in self.nodes
+
+    def silent_for(self, role: str) -> float:
+        """Tell for how many seconds nothing was heard of any node of a role.
+
+        The time counts only while the registry was there without a break; 0 while it is not.
+        """
+        since = self.silence.unbroken_since
+        if since is None or not self._registry.connected:
+            return 0.0
+        return self._clock() - max(since, self._role_heard.get(role, since))
+
+    def add_listener(self, listener: Listener) -> None:
+        """Tell `listener` whatever happens from now on."""
+        self._listeners.append(listener)
+
+    def start(self) -> None:
+        """Become a node, as soon as the registry is there."""
+        self._registry.add_status_listener(self._registry_changed)
+        self._run_task = asyncio.create_task(self._run())
+        self._run_task.add_done_callback(self._ended)
+
+    def ready(self) -> None:
+        """Say that everything stands in the registry under the present name."""
+        if not self._ready:
+            self._ready = True
+            self._wake.set()
+
+    def stranger(self, name: str) -> None:
+        """Take that there are entries of a node that does not live: they may have to be purged."""
+        self._strangers.setdefault(name, self._clock())
+
+    async def leave(self) -> None:
+        """Withdraw from the cluster.
+
+        Raises:
+            RegistryUnavailableError: The registry was not there to take it.
+        """
+        self._leaving = True
+        await self._stop()
+        if self._revision:
+            try:
+                await self._registry.compare_and_set(self._key, None, self._revision)
+            except RevisionMismatchError as error:
+                if error.actual:
+                    await self._registry.compare_and_set(self._key, None, error.actual)
+        await self._registry.purge(self.name)
+
+    async def _stop(self) -> None:
+        tasks = [task for task in (self._run_task, *self._tasks) if task is not None]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        self._settlement.stop()
+        if self._watch is not None:
+            self._watch.stop()
+
+    # What the registry tells
+
+    def snapshot(self, entries: Sequence[Entry]) -> None:
+        """Take all nodes there are."""
+        came, went = self.nodes.reset(entries)
+        for name in self.nodes:
+            self._heard(name)
+        if self._revision and self.name not in self.nodes:
+            self._lost_name()
+        self._tell_nodes(came, went)
+
+    def changed(self, change: Change) -> None:
+        """Take one node's beat, or its end."""
+        name = Key.parse(change.key).owner
+        came, went = self.nodes.apply(change)
+        if name == self.name:
+            if change.value is None and change.revision > self._revision > 0:
+                self._lost_name()
+            elif change.value is not None:
+                self._beat_came_back()
+        elif change.value is not None:
+            self._heard(name)
+        self._tell_nodes(came, went)
+
+    def _heard(self, name: str) -> None:
+        now = self._clock()
+        self.silence.heard(name, now)
+        node = self.nodes.get(name)
+        if node is not None:
+            self._role_heard[node.role] = now
+
+    def _tell_nodes(self, came: Sequence[str], went: Sequence[str]) -> None:
+        for name in went:
+            self.silence.forget(name)
+            for listener in self._listeners:
+                listener.node_down(name)
+        for name in came:
+            self._strangers.pop(name, None)
+            for listener in self._listeners:
+                listener.node_up(name)
+        self._try_to_settle()
+
+    def _registry_changed(self, connected: bool, reason: str) -> None:  # noqa: FBT001 (StatusListener)
+        del reason
+        if connected:
+            self._wake.set()
+            self._try_to_settle()
+        else:
+            self.silence.broken()
+            self._unsettle()
+
+    # Beats
+
+    @property
+    def _key(self) -> str:
+        return f"{nodes_topic(self._role)}.{self.name}.{NOTHING}"
+
+    def _take_name(self) -> None:
+        self._lives += 1
+        self.name = f"{self._process}-{self._lives}"
+        self._revision = 0
+        self._ready = self._ready_at_once
+
+    async def _run(self) -> None:
+        while True:
+            self._wake.clear()
+            pause = self.timing.beat
+            try:
+                if self._watch is None:
+                    self._watch = await self._registry.watch(NODES, self)
+                await self._beat_once()
+            except RegistryUnavailableError as error:
+                _log.debug("beat not taken", node=self.name, reason=str(error))
+                self.silence.broken()
+                pause = _RETRY
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(pause):
+                    await self._wake.wait()
+
+    async def _beat_once(self) -> None:
+        name = self.name
+        value = msgspec.json.encode(NodeState(self._process, self._ready))
+        try:
+            revision = await self._registry.compare_and_set(self._key, value, self._revision)
+        except RevisionMismatchError as error:
+            if name == self.name:
+                self._beat_refused(error.actual)
+        else:
+            if name == self.name:
+                self._revision = revision
+
+    def _beat_refused(self, actual: int) -> None:
+        """Find out what the own key is at: nobody else ever writes it, but it may be removed."""
+        if actual:
+            # An earlier beat did arrive.
+            self._revision = actual
+        else:
+            self._lost_name()
+        self._wake.set()
+
+    def _lost_name(self) -> None:
+        """Come back under a new name."""
+        if self._leaving:
+            return
+        self._unsettle()
+        old = self.name
+        self._take_name()
+        if self._settlement.is_new(self._registry.epoch):
+            _log.warning("the registry began anew, coming back", node=self.name, old=old)
+        else:
+            _log.warning("taken for dead, coming back", node=self.name, old=old)
+        # What was under way when the name was lost may have been written after the purge.
+        self._spawn(self._purge(old))
+        for listener in self._listeners:
+            listener.renamed()
+        self._wake.set()
+
+    def _beat_came_back(self) -> None:
+        now = self._clock()
+        dead = self.silence.own_beat(now, self._others())
+        for name in dead:
+            self._spawn(self._reap(name))
+        for name in [n for n, since in self._strangers.items() if now - since > _STRANGER_AFTER]:
+            del self._strangers[name]
+            if name not in self.nodes:
+                self._spawn(self._purge(name))
+
+    def _others(self) -> list[str]:
+        return [name for name in self.nodes if name != self.name]
+
+    async def _reap(self, name: str) -> None:
+        node = self.nodes.get(name)
+        if node is None:
+            return
+        try:
+            await self._registry.compare_and_set(node.key, None, node.revision)
+        except (RevisionMismatchError, RegistryUnavailableError) as error:
+            _log.debug("node not reaped", node=name, reason=str(error))
+            return
+        _log.warning("node declared dead", node=name, role=node.role, by=self.name)
+        await self._purge(name)
+
+    async def _purge(self, name: str) -> None:
+        try:
+            await self._registry.purge(name)
+        except RegistryUnavailableError as error:
+            # Its entries do not count. Whoever sees them next purges them.
+            _log.info("node not purged", node=name, reason=str(error))
+
+    def _ready_edges(self) -> set[str]:
+        return {node.state.process for node in self.nodes.of_role(EDGE) if node.state.ready}
+
+    def _unsettle(self) -> None:
+        self._settlement.unsettle(self._ready_edges())
+
+    def _try_to_settle(self) -> None:
+        own = self.nodes.get(self.name)
+        if self.is_settled or not self._registry.connected or own is None or not own.state.ready:
+            return
+        if self._settlement.settle(self._registry.epoch, self._ready_edges()):
+            for listener in self._listeners:
+                listener.settled()
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._ended)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        error = None if task.cancelled() else task.exception()
+        if error is not None:
+            _log.error("membership task failed", node=self.name, exc_info=error)
