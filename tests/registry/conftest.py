@@ -10,8 +10,9 @@ import pytest
 from pogo.registry import Registry
 from pogo.registry.memory import MemoryRegistry
 from pogo.registry.nats import NatsRegistry
+from pogo.registry.redis import RedisOptions, RedisRegistry
 from tests.registry.helpers import opened
-from tests.servers import NatsServer
+from tests.servers import NatsServer, RedisServer
 
 PairFactory = Callable[[Path], AbstractAsyncContextManager[tuple[Registry, Registry]]]
 
@@ -33,9 +34,19 @@ async def _nats_pair(directory: Path) -> AsyncIterator[tuple[Registry, Registry]
             yield one, other
 
 
+@contextlib.asynccontextmanager
+async def _redis_pair(directory: Path) -> AsyncIterator[tuple[Registry, Registry]]:
+    """Open two registries on one redis-server."""
+    async with RedisServer(directory) as server:
+        options = RedisOptions(port=server.port)
+        async with opened(RedisRegistry(options)) as one, opened(RedisRegistry(options)) as other:
+            yield one, other
+
+
 _PAIRS = [
     pytest.param(_memory_pair, id="memory"),
     pytest.param(_nats_pair, id="nats"),
+    pytest.param(_redis_pair, id="redis"),
 ]
 
 
