@@ -25,7 +25,7 @@ ALLOWED: dict[str, set[str]] = {
     "bus": set(),
     "cli": _SHARED | {"authsvc", "broker", "client", "edge"},
     "client": {"rpc"},
-    "cluster": {"bus", "registry", "telemetry"},
+    "cluster": {"bus", "registry", "rpc", "telemetry"},
     "edge": _SHARED,
     "pusher": set(),
     "registry": {"bus"},

@@ -112,3 +112,29 @@ def test_signin_success() -> None:
 def test_pong() -> None:
     """The answer to a ping has an empty object."""
     assert {"event": "pusher:pong", "data": {}} == json.loads(frames.PONG)
+
+
+def test_watchlist_events() -> None:
+    """The events are in a string, and a name without anyone is left out."""
+    both = json.loads(frames.watchlist_events(["1", "2"], ["3"]))
+    one = json.loads(frames.watchlist_events([], ["3"]))
+
+    assert "pusher_internal:watchlist_events" == both["event"]
+    assert {
+        "events": [
+            {"name": "online", "user_ids": ["1", "2"]},
+            {"name": "offline", "user_ids": ["3"]},
+        ]
+    } == json.loads(both["data"])
+    assert {"events": [{"name": "offline", "user_ids": ["3"]}]} == json.loads(one["data"])
+
+
+def test_subscription_count() -> None:
+    """The number is in a string, beside its channel."""
+    message = json.loads(frames.subscription_count("news", 7))
+
+    assert {
+        "event": "pusher_internal:subscription_count",
+        "channel": "news",
+        "data": '{"subscription_count":7}',
+    } == message

@@ -17,6 +17,7 @@ from pogo.pusher.errors import (
 from pogo.pusher.events import (
     ClientEventReceived,
     Reply,
+    SignedIn,
     SubscriptionCancelled,
     SubscriptionRequested,
 )
@@ -301,9 +302,24 @@ def test_signin() -> None:
     event = protocol.receive(signin('{"id":"7"}'), 0)
     own = protocol.receive(message("pusher:subscribe", {"channel": "#server-to-user-7"}), 0)
 
-    assert isinstance(event, Reply)
+    assert isinstance(event, SignedIn)
+    assert ("7", (), None) == (event.user.id, event.watchlist, event.excess)
     assert {"user_data": '{"id":"7"}'} == json.loads(event.message)["data"]
     assert SubscriptionRequested("#server-to-user-7", ChannelKind.SERVER_TO_USER, None) == own
+
+
+def test_a_watchlist() -> None:
+    """Each user is watched once, the first hundred of them; more are reported with 4302."""
+    ids = [f"u{number}" for number in range(100)]
+    full = conversation().receive(signin(json.dumps({"id": "7", "watchlist": [*ids, "u0"]})), 0)
+    more = conversation().receive(signin(json.dumps({"id": "7", "watchlist": [*ids, "x"]})), 0)
+
+    assert isinstance(full, SignedIn)
+    assert isinstance(more, SignedIn)
+    assert (tuple(ids), None) == (full.watchlist, full.excess)
+    assert tuple(ids) == more.watchlist
+    assert more.excess is not None
+    assert 4302 == more.excess.code
 
 
 def test_server_to_user_is_for_its_user() -> None:

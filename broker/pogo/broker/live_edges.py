@@ -20,7 +20,10 @@ class LiveEdges:
 
     def none_alive(self) -> bool:
         """Whether it is certain that no edge is alive."""
-        return not self._edges and self._membership.silent_for(EDGE) >= self._membership.timing.dead_after
+        return (
+            not self._edges
+            and self._membership.silent_for(EDGE) >= self._membership.timing.dead_after
+        )
 
     def node_up(self, name: str) -> None:
         """Take a node that lives."""

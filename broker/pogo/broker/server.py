@@ -21,7 +21,7 @@ from pogo.broker.publisher import Publisher
 from pogo.bus import Bus
 from pogo.bus.connection import describe
 from pogo.cluster import BROKER, TIMING, Membership, Timing
-from pogo.registry import Registry, RegistryUnavailableError
+from pogo.registry import Registry, RegistryError
 from pogo.rpc.v1 import broker_pb2_grpc
 from pogo.settings import App, Settings
 from pogo.telemetry import get_logger
@@ -140,7 +140,7 @@ class BrokerServer:
         try:
             async with asyncio.timeout(REGISTRY_WAIT):
                 await self._membership.leave()
-        except (TimeoutError, RegistryUnavailableError) as error:
+        except (TimeoutError, RegistryError) as error:
             # Whoever sees that it stands still declares it dead.
             log.warning("broker could not withdraw from the registry", reason=describe(error))
         log.info("broker stopped")

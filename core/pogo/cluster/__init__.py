@@ -7,18 +7,28 @@ every view of the cluster is a pure function of the registry's keys.
 from pogo.cluster.feed import LiveFeed, View
 from pogo.cluster.membership import BROKER, EDGE, TIMING, Listener, Membership, Timing
 from pogo.cluster.nodes import Node
+from pogo.cluster.queries import ChannelCount, Channels, ClusterQueries, Count, Ids
+from pogo.cluster.questions import QUESTIONS, Edges, TooManyQuestionsError
 from pogo.cluster.views import Following, Views
 
 __all__ = [
     "BROKER",
     "EDGE",
+    "QUESTIONS",
     "TIMING",
+    "ChannelCount",
+    "Channels",
+    "ClusterQueries",
+    "Count",
+    "Edges",
     "Following",
+    "Ids",
     "Listener",
     "LiveFeed",
     "Membership",
     "Node",
     "Timing",
+    "TooManyQuestionsError",
     "View",
     "Views",
 ]

@@ -50,6 +50,7 @@ class LiveFeed:
         self._stranger = stranger
         # All entries, by the node that wrote them, and key.
         self._entries: dict[str, dict[str, Entry]] = {}
+        self._has_begun = False
 
     def snapshot(self, entries: Sequence[Entry]) -> None:
         """Take all entries of the topic."""
@@ -62,6 +63,7 @@ class LiveFeed:
                 counted.append(entry)
             else:
                 self._stranger(node)
+        self._has_begun = True
         self._view.reset(counted)
         self._settle()
 
@@ -100,8 +102,9 @@ class LiveFeed:
             self._settle()
 
     def settle(self) -> None:
-        """Let the view tell others."""
-        self._view.settle()
+        """Let the view tell others, if it knows anything yet."""
+        if self._has_begun:
+            self._view.settle()
 
     def _settle(self) -> None:
         if self._settled():

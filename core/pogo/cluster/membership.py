@@ -29,12 +29,13 @@ from pogo.registry import (
     Entry,
     Key,
     Registry,
-    RegistryUnavailableError,
+    RegistryError,
     RevisionMismatchError,
     Watch,
 )
 from pogo.registry.keys import NODES, NOTHING, nodes_topic
 from pogo.telemetry import get_logger
+
 
 @dataclass(frozen=True, slots=True)
 class Timing:
@@ -103,7 +104,7 @@ class Membership:
     ) -> None:
         self._registry = registry
         self._role = role
-        self._process = encode_token(process)
+        self.process = encode_token(process)
         self._ready_at_once = ready
         self._ready = ready
         self.timing = timing
@@ -131,6 +132,11 @@ class Membership:
     def known(self) -> bool:
         """Whether the nodes have ever been seen."""
         return self._watch is not None
+
+    @property
+    def sees_all(self) -> bool:
+        """Whether `nodes` are all there are: the registry is there, and so is this node."""
+        return self._registry.connected and self.name in self.nodes
 
     @property
     def is_settled(self) -> bool:
@@ -175,7 +181,7 @@ class Membership:
         """Withdraw from the cluster.
 
         Raises:
-            RegistryUnavailableError: The registry was not there to take it.
+            RegistryError: The registry did not take it.
         """
         self._leaving = True
         await self._stop()
@@ -255,7 +261,7 @@ class Membership:
 
     def _take_name(self) -> None:
         self._lives += 1
-        self.name = f"{self._process}-{self._lives}"
+        self.name = f"{self.process}-{self._lives}"
         self._revision = 0
         self._ready = self._ready_at_once
 
@@ -267,7 +273,7 @@ class Membership:
                 if self._watch is None:
                     self._watch = await self._registry.watch(NODES, self)
                 await self._beat_once()
-            except RegistryUnavailableError as error:
+            except RegistryError as error:
                 _log.debug("beat not taken", node=self.name, reason=str(error))
                 self.silence.broken()
                 pause = _RETRY
@@ -277,7 +283,7 @@ class Membership:
 
     async def _beat_once(self) -> None:
         name = self.name
-        value = msgspec.json.encode(NodeState(self._process, self._ready))
+        value = msgspec.json.encode(NodeState(self.process, self._ready))
         try:
             revision = await self._registry.compare_and_set(self._key, value, self._revision)
         except RevisionMismatchError as error:
@@ -307,8 +313,8 @@ class Membership:
             _log.warning("the registry began anew, coming back", node=self.name, old=old)
         else:
             _log.warning("taken for dead, coming back", node=self.name, old=old)
-        # What was under way when the name was lost may have been written after the purge.
-        self._spawn(self._purge(old))
+            # What was under way then may have been written after the purge.
+            self._spawn(self._purge(old))
         for listener in self._listeners:
             listener.renamed()
         self._wake.set()
@@ -332,7 +338,7 @@ class Membership:
             return
         try:
             await self._registry.compare_and_set(node.key, None, node.revision)
-        except (RevisionMismatchError, RegistryUnavailableError) as error:
+        except RegistryError as error:
             _log.debug("node not reaped", node=name, reason=str(error))
             return
         _log.warning("node declared dead", node=name, role=node.role, by=self.name)
@@ -341,7 +347,7 @@ class Membership:
     async def _purge(self, name: str) -> None:
         try:
             await self._registry.purge(name)
-        except RegistryUnavailableError as error:
+        except RegistryError as error:
             # Its entries do not count. Whoever sees them next purges them.
             _log.info("node not purged", node=name, reason=str(error))
 

@@ -12,6 +12,7 @@
     │   ├── UnsupportedProtocolError        4007
     │   ├── NoProtocolError                 4008
     │   ├── UnauthorizedError               4009
+    │   ├── TerminatedError                 4009
     │   ├── OverCapacityError               4100
     │   ├── ReconnectError                  4200
     │   └── PongTimeoutError                4201
@@ -22,6 +23,7 @@
         │   ├── InvalidChannelError             no code
         │   └── SubscriptionLimitError          no code
         ├── SigninError                     4009
+        ├── WatchlistLimitError             4302
         └── ClientEventError                no code
             └── ClientEventRateError        4301
 
@@ -110,6 +112,12 @@ class UnauthorizedError(CloseError):
     code = 4009
 
 
+class TerminatedError(CloseError):
+    """The application has ended all connections of this user, who is not to come back."""
+
+    code = 4009
+
+
 class OverCapacityError(CloseError):
     """The server cannot serve this connection, now: the client waits before it comes back."""
 
@@ -177,6 +185,12 @@ class SigninError(ProtocolError):
     """The sign-in was refused."""
 
     code = 4009
+
+
+class WatchlistLimitError(ProtocolError):
+    """The watchlist has too many users: the first of them are watched."""
+
+    code = 4302
 
 
 class ClientEventError(ProtocolError):

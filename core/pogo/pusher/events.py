@@ -3,7 +3,8 @@
 from dataclasses import dataclass
 
 from pogo.pusher.channels import ChannelKind
-from pogo.pusher.members import Member
+from pogo.pusher.errors import WatchlistLimitError
+from pogo.pusher.members import Member, User
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,5 +38,17 @@ class ClientEventReceived:
     message: bytes
 
 
-Event = Reply | SubscriptionRequested | SubscriptionCancelled | ClientEventReceived
+@dataclass(frozen=True, slots=True)
+class SignedIn:
+    """The client is this user from now on, and is to get this message."""
+
+    message: bytes
+    user: User
+    watchlist: tuple[str, ...]
+    """Whom the user watches, each once: no more than there may be."""
+    excess: WatchlistLimitError | None
+    """What the client is told if it wants to watch more."""
+
+
+Event = Reply | SubscriptionRequested | SubscriptionCancelled | ClientEventReceived | SignedIn
 """What a message from the client amounts to."""

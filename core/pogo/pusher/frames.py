@@ -5,7 +5,7 @@ Source: Pusher Channels protocol, "Events". The `data` of every event is a strin
 is an object. What a back end publishes is a string already and is never looked into.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import msgspec
 
@@ -86,6 +86,22 @@ def member_added(channel: str, member: Member) -> bytes:
 def member_removed(channel: str, user_id: str) -> bytes:
     """Write that a user's last connection left."""
     return _encode(_Event("pusher_internal:member_removed", channel, _text({"user_id": user_id})))
+
+
+def watchlist_events(online: Sequence[str], offline: Sequence[str]) -> bytes:
+    """Write which of the watched users came online and went offline.
+
+    The shape is what pusher-js reads: a string that holds `{"events": [{"name", "user_ids"}]}`.
+    """
+    named = (("online", online), ("offline", offline))
+    events = [{"name": name, "user_ids": user_ids} for name, user_ids in named if user_ids]
+    return _encode(_Event("pusher_internal:watchlist_events", data=_text({"events": events})))
+
+
+def subscription_count(channel: str, count: int) -> bytes:
+    """Write how many subscribers a channel has."""
+    data = _text({"subscription_count": count})
+    return _encode(_Event("pusher_internal:subscription_count", channel, data))
 
 
 def signin_success(user_data: str) -> bytes:

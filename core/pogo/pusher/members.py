@@ -27,10 +27,16 @@ class User(msgspec.Struct, frozen=True):
 
     id: str
     user_info: msgspec.Raw = NO_INFO
+    watchlist: tuple[str, ...] = ()
+    """The ids of the users of whom this one wants to know whether they are online."""
 
     def as_member(self) -> Member:
         """Make the presence member that this user is without `channel_data`."""
         return Member(self.id, self.user_info)
+
+
+MAX_WATCHLIST = 100
+"""Users on a watchlist, as Pusher documents."""
 
 
 class _ChannelData(msgspec.Struct):

@@ -7,6 +7,7 @@ Whoever owns a `PusherProtocol` sends what `establish()` returns, passes every t
 - `SubscriptionRequested`: see to it that the channel's events will arrive, then call `confirm()`
   and send what it returns, or `refuse()` and report why. No event of the channel is sent before.
 - `SubscriptionCancelled`: send no more of the channel's events.
+- `SignedIn`: send `message`, report `excess` if there is any, and see to the user.
 - `ClientEventReceived`: pass `message` to the channel's other subscribers.
 - `None`: nothing.
 
@@ -46,15 +47,17 @@ from pogo.pusher.errors import (
     SubscriptionError,
     SubscriptionLimitError,
     UnauthorizedSubscriptionError,
+    WatchlistLimitError,
 )
 from pogo.pusher.events import (
     ClientEventReceived,
     Event,
     Reply,
+    SignedIn,
     SubscriptionCancelled,
     SubscriptionRequested,
 )
-from pogo.pusher.members import Member, User, parse_channel_data, parse_user_data
+from pogo.pusher.members import MAX_WATCHLIST, Member, User, parse_channel_data, parse_user_data
 from pogo.pusher.policy import AppPolicy, Limits
 from pogo.pusher.signatures import verify_channel, verify_user
 from pogo.pusher.states import (
@@ -246,7 +249,7 @@ class PusherProtocol:
         message = frames.encode_client_event(command.event, channel, command.data, user_id)
         return ClientEventReceived(channel, message)
 
-    def _signin(self, command: Signin) -> Reply:
+    def _signin(self, command: Signin) -> SignedIn | Reply:
         if not verify_user(
             command.auth,
             key=self.app.key,
@@ -261,8 +264,16 @@ class PusherProtocol:
             raise SigninError(str(error)) from None
         if self.user is not None and self.user.id != user.id:
             raise SigninError("the connection is signed in as another user")
+        message = frames.signin_success(command.user_data)
+        if self.user is not None:
+            # Whoever asks again stays who they were.
+            return Reply(message)
         self.user = user
-        return Reply(frames.signin_success(command.user_data))
+        watchlist = tuple(dict.fromkeys(user.watchlist))
+        excess = None
+        if len(watchlist) > MAX_WATCHLIST:
+            excess = WatchlistLimitError(f"a watchlist has at most {MAX_WATCHLIST} users")
+        return SignedIn(message, user, watchlist[:MAX_WATCHLIST], excess)
 
     def _state(self, channel: str) -> SubscriptionState:
         subscription = self._subscriptions.get(channel)

@@ -21,8 +21,9 @@ are its *topic*, the fourth is the node that wrote it. An adapter is one module 
   epochs cannot be compared; a snapshot belongs to the epoch that the registry names meanwhile.
 
 What is not promised: a write that was not acknowledged may happen all the same, and may happen
-later. A Redis fail-over can lose acknowledged writes, since its replication is asynchronous. So
-whoever writes an entry wants a *state*, and repairs it (`owned`).
+later. A Redis fail-over, or a restart from an older dump, can lose acknowledged writes within one
+epoch, and count their revisions again. So whoever writes an entry wants a *state*, and repairs it
+after each reconnection (`owned`).
 """
 
 from pogo.registry.interface import (

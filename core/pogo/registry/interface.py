@@ -119,6 +119,7 @@ class Registry(Protocol):
         Raises:
             RevisionMismatchError: It is not; nothing was written.
             RegistryUnavailableError: The store did not confirm.
+            RegistryError: It refused, for want of memory or permission.
         """
 
     async def watch(self, topic: str, watcher: Watcher) -> Watch:
@@ -134,7 +135,7 @@ class Registry(Protocol):
         """Return all entries that `owner` wrote, the fourth token of their keys.
 
         Raises:
-            RegistryUnavailableError: The store is away.
+            RegistryError: The store is away, or refused.
         """
 
     async def purge(self, owner: str) -> None:
@@ -143,5 +144,5 @@ class Registry(Protocol):
         Watchers know from the end of the owner's own key that its entries count no more.
 
         Raises:
-            RegistryUnavailableError: The store is away.
+            RegistryError: The store is away, or refused.
         """

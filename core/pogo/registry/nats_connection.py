@@ -112,7 +112,7 @@ class NatsRegistryConnection(JetStreamSession, RegistryConnection):
         if self._topics.pop(number, None) is not None:
             self._outbox.put(b"UNSUB %d\r\n" % number)
 
-    async def load(self, topic: Topic) -> list[Entry]:
+    async def load(self, topic: Topic) -> tuple[list[Entry], int]:
         """Read a topic from a server that has all that came before the feed began."""
         # A single server reads the SUB first, and what it answers is newer.
         reach = await self._marked(topic) if self._clustered else 0
@@ -149,7 +149,8 @@ class NatsRegistryConnection(JetStreamSession, RegistryConnection):
 
     async def owned(self, owner: str) -> list[Entry]:
         """Read the keys whose fourth token is `owner`."""
-        return await read_entries(self.ask_stream, f"*.*.*.{owner}.*", 0)
+        entries, _ = await read_entries(self.ask_stream, f"*.*.*.{owner}.*", 0)
+        return entries
 
     async def purge(self, owner: str) -> None:
         """Have JetStream drop the keys whose fourth token is `owner`."""

@@ -26,8 +26,10 @@ _AGAIN = 0.02
 Ask = Callable[[dict[str, object]], Awaitable[tuple[Headers, list[Answer]]]]
 
 
-async def read_entries(ask: Ask, keys: str, reach: int) -> list[Entry]:
+async def read_entries(ask: Ask, keys: str, reach: int) -> tuple[list[Entry], int]:
     """Read the entries whose keys match a pattern, as they stand at `reach` or later.
+
+    Returns them, and the revision up to which they have all changes.
 
     Raises:
         BusUnavailableError: The server did not answer, or did not get as far.
@@ -37,7 +39,7 @@ async def read_entries(ask: Ask, keys: str, reach: int) -> list[Entry]:
             while True:
                 changes, reached = await _read(ask, wire.KEY_PREFIX + keys)
                 if reached >= reach:
-                    return _entries(changes)
+                    return _entries(changes), reached
                 await asyncio.sleep(_AGAIN)
         except TimeoutError:
             if not patience.expired():

@@ -89,7 +89,7 @@ class RedisRegistryConnection(RedisSession, RegistryConnection):
         if not isinstance(epoch, Exception) and epoch != self.epoch.encode():
             self.lose(BEGAN_ANEW)
 
-    async def load(self, topic: Topic) -> list[Entry]:
+    async def load(self, topic: Topic) -> tuple[list[Entry], int]:
         """Read a topic between two pings of the subscribed connection.
 
         The first says that the server passes changes on; the second comes behind all those that
@@ -106,11 +106,12 @@ class RedisRegistryConnection(RedisSession, RegistryConnection):
         except RegistryError as error:
             raise BusUnavailableError(str(error)) from error
         await self._answer(self._ping(), CONFIRM_TIMEOUT)
-        return [
+        entries = [
             _entry(b"%b.%b" % (name, field), stored)
             for name, fields in _pairs(found)
             for field, stored in _pairs(fields)
         ]
+        return entries, 0
 
     async def write(self, writes: Sequence[Write]) -> list[int | RegistryError]:
         """Do all writes in one script, which nobody sees half done."""

@@ -59,8 +59,11 @@ class RegistryConnection(Connection):
         """Have its changes passed on no more."""
 
     @abstractmethod
-    async def load(self, topic: Topic) -> list[Entry]:
+    async def load(self, topic: Topic) -> tuple[list[Entry], int]:
         """Read all entries of a topic, none of them older than the feed is.
+
+        Returns them, and a revision up to which changes that come later are in them already; 0
+        where none can come.
 
         Raises:
             BusUnavailableError: The store did not answer in time, or the connection was lost.
@@ -236,11 +239,11 @@ async def _load(connection: RegistryConnection, topic: Topic) -> None:
     async with topic.loading:
         topic.begin_snapshot()
         try:
-            entries = await connection.load(topic)
+            entries, floor = await connection.load(topic)
         except BaseException:
             topic.abandon_snapshot()
             raise
-        topic.end_snapshot(entries)
+        topic.end_snapshot(entries, floor)
 
 
 async def _load_all(connection: RegistryConnection, topics: Sequence[Topic]) -> None:

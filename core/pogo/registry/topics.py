@@ -37,7 +37,7 @@ class TopicWatch:
 class Topic:
     """One topic that somebody watches; the server is told of it once."""
 
-    __slots__ = ("_meanwhile", "_watches", "loading", "name", "number")
+    __slots__ = ("_floor", "_meanwhile", "_watches", "loading", "name", "number")
 
     def __init__(self, name: str, number: int) -> None:
         self.name = name
@@ -46,6 +46,8 @@ class Topic:
         self._watches: tuple[TopicWatch, ...] = ()
         # Held while a snapshot is being read: one at a time.
         self.loading = asyncio.Lock()
+        # Changes up to this revision are in the snapshot, even if they come after it.
+        self._floor = 0
         # The changes since a snapshot was asked for; `None` while none is.
         self._meanwhile: list[Change] | None = None
 
@@ -70,13 +72,17 @@ class Topic:
         """Stop keeping: there will be no snapshot."""
         self._meanwhile = None
 
-    def end_snapshot(self, entries: Sequence[Entry]) -> None:
-        """Pass a snapshot on, with what has changed since it was asked for."""
+    def end_snapshot(self, entries: Sequence[Entry], floor: int) -> None:
+        """Pass a snapshot on, with what has changed since it was asked for.
+
+        It has all changes up to the revision `floor`, of which some may come late.
+        """
+        self._floor = floor
         current = {entry.key: entry for entry in entries}
         meanwhile, self._meanwhile = self._meanwhile or (), None
         for change in meanwhile:
             known = current.get(change.key)
-            if known is not None and known.revision >= change.revision:
+            if change.revision <= max(floor, 0 if known is None else known.revision):
                 continue
             if change.value is None:
                 current.pop(change.key, None)
@@ -92,6 +98,8 @@ class Topic:
         """Pass one change on."""
         if self._meanwhile is not None:
             self._meanwhile.append(change)
+        elif change.revision <= self._floor:
+            return
         for watch in self._watches:
             if watch.begun and not watch.stopped:
                 _tell(self, watch.watcher.changed, change)

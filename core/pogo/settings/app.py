@@ -28,6 +28,14 @@ class App(BaseModel):
     client_events: bool = True
     """Whether clients may send `client-` events on private and presence channels."""
 
+    subscription_count: bool = False
+    """Whether clients are told how many subscribers a channel has (not on presence channels): at
+    once up to 100, and then every 5 seconds."""
+
+    watchlist: bool = False
+    """Whether signed-in users are told who of their `watchlist` is online. Each sign-in then writes
+    to the registry."""
+
     allowed_origins: TextList | None = None
     """Origins that may connect; the server's `allowed_origins` when not given."""
 

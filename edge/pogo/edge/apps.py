@@ -50,6 +50,16 @@ class EdgeApp:
         """Whether anyone may be connected."""
         return self._settings.enabled
 
+    @property
+    def counts_subscriptions(self) -> bool:
+        """Whether clients are told how many subscribers a channel has."""
+        return self._settings.subscription_count
+
+    @property
+    def has_watchlists(self) -> bool:
+        """Whether clients are told who of their watchlists is online."""
+        return self._settings.watchlist
+
     def admit(self, origin: str | None) -> None:
         """Let one more connection in.
 

@@ -79,6 +79,11 @@ class Channel:
         return not self._subscribers and not self.waiting
 
     @property
+    def subscriptions(self) -> int:
+        """How many connections are subscribed on this edge, or about to be."""
+        return len(self._subscribers) + len(self.waiting)
+
+    @property
     def has_more(self) -> bool:
         """Whether there is something left to write."""
         return self._round is not None or bool(self._pending)

@@ -27,6 +27,7 @@ from pogo.pusher.errors import (
 from pogo.pusher.events import (
     ClientEventReceived,
     Reply,
+    SignedIn,
     SubscriptionCancelled,
     SubscriptionRequested,
 )
@@ -53,6 +54,9 @@ class ConnectionOwner(Protocol):
 
     def unsubscribe(self, connection: "Connection", event: SubscriptionCancelled) -> None:
         """End one."""
+
+    def signed_in(self, connection: "Connection", event: SignedIn) -> None:
+        """See to a user whom the protocol has let in; the client knows."""
 
     def client_event(self, connection: "Connection", event: ClientEventReceived) -> None:
         """Pass a client's message on.
@@ -237,6 +241,11 @@ class Connection(SocketWriter):
                 services.owner.subscribe(self, event)
             case SubscriptionCancelled():
                 services.owner.unsubscribe(self, event)
+            case SignedIn():
+                self.send_message(event.message)
+                if event.excess is not None:
+                    self.report(event.excess)
+                services.owner.signed_in(self, event)
             case ClientEventReceived():
                 services.owner.client_event(self, event)
             case _:

@@ -9,20 +9,26 @@ from pogo.bus import Bus, BusError, BusUnavailableError, Message, channel_subjec
 from pogo.cluster import Membership, Views
 from pogo.edge.channel import Channel
 from pogo.edge.connection import Connection
+from pogo.edge.counts import ChannelCount
 from pogo.edge.fanout import Fanout
+from pogo.edge.follower import Follower
 from pogo.edge.metrics import EdgeMetrics
 from pogo.edge.presence import ChannelPresence
 from pogo.edge.registry_writer import RegistryWriter
+from pogo.edge.users import Users
 from pogo.edge.websocket import frame_text
+from pogo.pusher import frames
 from pogo.pusher.channels import ChannelKind
 from pogo.pusher.errors import ClientEventError, SubscriptionLimitError
 from pogo.pusher.events import (
     ClientEventReceived,
+    SignedIn,
     SubscriptionCancelled,
     SubscriptionRequested,
 )
 from pogo.registry import Registry, RegistryUnavailableError
 from pogo.registry.concurrency import for_each
+from pogo.rpc.v1.cluster_pb2 import ChannelState
 from pogo.rpc.v1.delivery_pb2 import Delivery
 from pogo.telemetry import get_logger
 
@@ -59,6 +65,7 @@ class Hub:
         self._connections: dict[str, Connection] = {}
         self._channels: dict[tuple[str, str], Channel] = {}
         self._presence: dict[Channel, ChannelPresence] = {}
+        self._counts: dict[Channel, ChannelCount] = {}
         # Channels whose subscription the bus may not have yet.
         self._unready: dict[Channel, None] = {}
         self._wake = asyncio.Event()
@@ -69,6 +76,8 @@ class Hub:
         self.empty.set()
         self.subscriptions = 0
         self.writer = RegistryWriter(registry, membership, metrics)
+        self.follower = Follower(self._views)
+        self.users = Users(self.writer, self.follower)
         # Seconds for which whoever leaves stays present: they may come back elsewhere.
         self.linger = 0.0
         self._lingering_until = 0.0
@@ -107,6 +116,8 @@ class Hub:
         """End all subscriptions of a connection that is closing."""
         del self._connections[connection.socket_id]
         self._closing.add(connection)
+        if connection.protocol.user is not None:
+            self.users.gone(connection, connection.protocol.user, self._leaving_later())
         for name in list(connection.protocol.channels):
             self._drop(connection, self._channels[connection.app.id, name])
 
@@ -133,12 +144,13 @@ class Hub:
         key = connection.app.id, event.channel
         channel = self._channels.get(key)
         if channel is None:
-            channel = self._open(key, event.kind)
+            channel = self._open(key, event.kind, counted=connection.app.counts_subscriptions)
         if connection in channel:
             self._answer(channel, connection)
         elif connection not in channel.waiting:
             self.subscriptions += 1
             channel.waiting[connection] = None
+            self._count(channel)
             presence = self._presence.get(channel)
             if presence is not None:
                 assert event.member is not None
@@ -149,6 +161,10 @@ class Hub:
     def unsubscribe(self, connection: Connection, event: SubscriptionCancelled) -> None:
         """End one subscription."""
         self._drop(connection, self._channels[connection.app.id, event.channel])
+
+    def signed_in(self, connection: Connection, event: SignedIn) -> None:
+        """Count a connection to its user."""
+        self.users.signed_in(connection, event)
 
     def client_event(self, connection: Connection, event: ClientEventReceived) -> None:
         """Publish a client's message to everyone else on the channel.
@@ -176,7 +192,7 @@ class Hub:
                 _log.debug("subscriptions wait", reason=str(error))
                 await asyncio.sleep(_RETRY_WAIT)
 
-    def _open(self, key: tuple[str, str], kind: ChannelKind) -> Channel:
+    def _open(self, key: tuple[str, str], kind: ChannelKind, *, counted: bool) -> Channel:
         app_id, name = key
         channel = Channel(
             app_id,
@@ -196,9 +212,29 @@ class Hub:
                 writer=self.writer,
                 full=lambda connection: self._refuse(connection, channel),
             )
+        elif counted and kind is not ChannelKind.SERVER_TO_USER:
+            self._open_count(channel)
         self._unready[channel] = None
         self._wake.set()
         return channel
+
+    def _open_count(self, channel: Channel) -> None:
+        count = ChannelCount(
+            channel.app_id,
+            channel.name,
+            writer=self.writer,
+            tell=lambda total: channel.announce(
+                frame_text(frames.subscription_count(channel.name, total))
+            ),
+        )
+        self._counts[channel] = count
+        self.follower.follow(count.topic, count)
+
+    def _count(self, channel: Channel) -> None:
+        """Note that a channel has more or fewer subscriptions."""
+        count = self._counts.get(channel)
+        if count is not None:
+            count.subscribed(channel.subscriptions)
 
     def _close(self, channel: Channel) -> None:
         assert channel.subscription is not None
@@ -208,6 +244,10 @@ class Hub:
         presence = self._presence.pop(channel, None)
         if presence is not None:
             presence.stop()
+        count = self._counts.pop(channel, None)
+        if count is not None:
+            self.follower.unfollow(count)
+            count.close()
         del self._channels[channel.app_id, channel.name]
 
     def _receiver(self, channel: Channel) -> Callable[[bytes], None]:
@@ -283,9 +323,40 @@ class Hub:
         channel.remove(connection)
         presence = self._presence.get(channel)
         if presence is not None:
-            presence.leave(connection, self.linger)
-            if self.linger:
-                now = asyncio.get_running_loop().time()
-                self._lingering_until = now + self.linger
+            presence.leave(connection, self._leaving_later())
         if channel.idle:
             self._close(channel)
+        else:
+            self._count(channel)
+
+    def _leaving_later(self) -> float:
+        """Tell for how long someone who leaves now stays present, and remember it."""
+        if self.linger:
+            self._lingering_until = asyncio.get_running_loop().time() + self.linger
+        return self.linger
+
+    # What can be asked about this edge
+
+    def connection_count(self, app_id: str) -> int:
+        """Count the open connections of an app."""
+        return sum(each.app.id == app_id for each in self._connections.values())
+
+    def channel_states(self, app_id: str, prefix: str, name: str) -> Iterator[ChannelState]:
+        """Go through an app's channels that begin with `prefix`, or the one with that name."""
+        if name:
+            channel = self._channels.get((app_id, name))
+            channels = [] if channel is None else [channel]
+        else:
+            channels = [c for c in self._channels.values() if c.app_id == app_id]
+        for channel in channels:
+            if channel.name.startswith(prefix):
+                presence = self._presence.get(channel)
+                users = 0 if presence is None else presence.users
+                subscriptions = channel.subscriptions
+                yield ChannelState(name=channel.name, subscriptions=subscriptions, users=users)
+
+    def members(self, app_id: str, name: str) -> list[str]:
+        """Tell the ids of the users on a presence channel, as far as they are known here."""
+        channel = self._channels.get((app_id, name))
+        presence = None if channel is None else self._presence.get(channel)
+        return [] if presence is None else presence.user_ids

@@ -197,7 +197,7 @@ class RegistryWriter:
             return
         try:
             entries = await self._registry.owned(name)
-        except RegistryUnavailableError as error:
+        except RegistryError as error:
             _log.debug("registry not repaired", reason=str(error))
             return
         if name != self._membership.name:

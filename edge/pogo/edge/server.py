@@ -12,6 +12,7 @@ from websockets.http11 import Request
 from pogo.bus import Bus
 from pogo.bus.connection import describe
 from pogo.cluster import EDGE, TIMING, Membership, Timing
+from pogo.edge.answers import Answers
 from pogo.edge.apps import Apps, EdgeApp
 from pogo.edge.connection import Connection, ConnectionLimits, Services
 from pogo.edge.handshake import Handshake, HandshakeContext
@@ -27,7 +28,7 @@ from pogo.pusher.handshake import make_socket_id, parse_target
 from pogo.pusher.policy import Limits
 from pogo.pusher.protocol import PusherProtocol
 from pogo.pusher.rates import RateLimit
-from pogo.registry import Registry, RegistryUnavailableError
+from pogo.registry import Registry, RegistryError
 from pogo.settings import App, Settings
 from pogo.telemetry import get_logger
 
@@ -159,11 +160,15 @@ class EdgeServer:
         except OSError:
             await self._pages.stop()
             raise
+        self._answers = Answers(self._bus, self._hub, self._membership.process)
+        self._answers.start()
         self._sweeper.start()
         self._tasks = [
             asyncio.create_task(_keep_running("subscriptions", self._hub.run)),
             asyncio.create_task(_keep_running("registry writes", self._hub.writer.run)),
             asyncio.create_task(_keep_running("registry repairs", self._hub.writer.run_repairs)),
+            asyncio.create_task(_keep_running("registry views", self._hub.follower.run)),
+            asyncio.create_task(_keep_running("answers", self._answers.run)),
         ]
         self._bus_changed(self._bus.connected, "not connected yet")
         self._bus.add_status_listener(self._bus_changed)
@@ -296,9 +301,10 @@ class EdgeServer:
             async with asyncio.timeout(LINGER + _REGISTRY_WAIT):
                 await self._hub.withdrawn()
                 await self._membership.leave()
-        except (TimeoutError, RegistryUnavailableError) as error:
+        except (TimeoutError, RegistryError) as error:
             # Whoever sees that it stands still declares it dead.
             _log.warning("edge could not withdraw from the registry", reason=describe(error))
+        self._answers.stop()
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)

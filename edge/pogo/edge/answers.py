@@ -1,0 +1,99 @@
+"""What this edge answers when the cluster is asked."""
+
+import asyncio
+import itertools
+from collections.abc import Iterator, Sequence
+
+from google.protobuf.message import DecodeError
+
+from pogo.bus import Bus, BusError, Message, Subscription
+from pogo.cluster import QUESTIONS
+from pogo.edge.hub import Hub
+from pogo.rpc.v1.cluster_pb2 import Answer, ChannelState, Question
+from pogo.telemetry import get_logger
+
+_log = get_logger()
+
+_PART_ITEMS = 500
+"""Items of one part of an answer, after which everything else has its turn. Names of channels have
+800 characters at the most, so that a part is half of what NATS takes."""
+
+_MAX_QUESTIONS = 256
+"""Questions that wait. One more is not answered, which whoever asks can tell."""
+
+
+class Answers:
+    """Answers questions one after the other, a part in each turn of the event loop."""
+
+    def __init__(self, bus: Bus, hub: Hub, process: str) -> None:
+        self._bus = bus
+        self._hub = hub
+        self._process = process
+        self._questions: asyncio.Queue[Question] = asyncio.Queue(_MAX_QUESTIONS)
+        self._subscription: Subscription | None = None
+
+    def start(self) -> None:
+        """Begin to hear questions."""
+        self._subscription = self._bus.subscribe(QUESTIONS, self._asked)
+
+    def stop(self) -> None:
+        """Hear no more of them. Idempotent."""
+        subscription, self._subscription = self._subscription, None
+        if subscription is not None:
+            self._bus.unsubscribe(subscription)
+
+    async def run(self) -> None:
+        """Answer, for ever."""
+        while True:
+            question = await self._questions.get()
+            try:
+                await self._answer(question)
+            except BusError as error:
+                _log.debug("question not answered", reason=str(error))
+
+    def _asked(self, payload: bytes) -> None:
+        try:
+            question = Question.FromString(payload)
+        except DecodeError:
+            _log.warning("a message on the bus is no question")
+            return
+        try:
+            self._questions.put_nowait(question)
+        except asyncio.QueueFull:
+            _log.warning("too many questions wait", limit=_MAX_QUESTIONS)
+
+    async def _answer(self, question: Question) -> None:
+        hub, app_id = self._hub, question.app_id
+        match question.WhichOneof("ask"):
+            case "channels":
+                ask = question.channels
+                await self._channels(question, hub.channel_states(app_id, ask.prefix, ask.name))
+            case "members":
+                await self._ids(question, hub.members(app_id, question.members.channel))
+            case "users":
+                await self._ids(question, hub.users.ids(app_id))
+            case "connections":
+                self._post(question, Answer(count=hub.connection_count(app_id)))
+            case "terminate":
+                closed = hub.users.terminate(app_id, question.terminate.user_id)
+                self._post(question, Answer(count=closed))
+            case None:
+                # A newer version asks what this one does not know: it is missed.
+                pass
+
+    async def _channels(self, question: Question, states: Iterator[ChannelState]) -> None:
+        while some := list(itertools.islice(states, _PART_ITEMS)):
+            self._post(question, Answer(channels=some, more=True))
+            await asyncio.sleep(0)
+        self._post(question, Answer())
+
+    async def _ids(self, question: Question, ids: Sequence[str]) -> None:
+        for start in range(0, len(ids), _PART_ITEMS):
+            self._post(question, Answer(ids=ids[start : start + _PART_ITEMS], more=True))
+            await asyncio.sleep(0)
+        self._post(question, Answer())
+
+    def _post(self, question: Question, part: Answer) -> None:
+        part.id = question.id
+        part.process = self._process
+        self._bus.post(Message(question.reply_subject, part.SerializeToString()))
