@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import json
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from types import TracebackType
 from typing import Any, Self
 
@@ -17,6 +17,7 @@ from pogo.bus.memory import MemoryBus
 from pogo.edge.server import EdgeServer
 from pogo.pusher.frames import encode_event
 from pogo.pusher.signatures import sign_channel, sign_user
+from pogo.registry import Change, Entry, Registry
 from pogo.registry.memory import MemoryRegistry
 from pogo.rpc.v1.delivery_pb2 import Delivery
 from pogo.settings import Settings, load_settings
@@ -47,9 +48,15 @@ async def eventually(condition: Callable[[], bool], *, within: float = TIMEOUT) 
 class Edge:
     """A running edge, and the bus that it hears."""
 
-    def __init__(self, settings: Settings, bus: Bus, pages: web.Application | None) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        bus: Bus,
+        pages: web.Application | None,
+        registry: Registry | None,
+    ) -> None:
         self.bus = bus
-        self.registry = MemoryRegistry()
+        self.registry = registry or MemoryRegistry()
         self.metrics = CollectorRegistry()
         self.server = EdgeServer(
             settings, bus=bus, registry=self.registry, metrics=self.metrics, pages=pages
@@ -80,13 +87,17 @@ class Edge:
 
 @contextlib.asynccontextmanager
 async def running_edge(
-    bus: Bus | None = None, *, pages: web.Application | None = None, **overrides: object
+    bus: Bus | None = None,
+    *,
+    pages: web.Application | None = None,
+    registry: Registry | None = None,
+    **overrides: object,
 ) -> AsyncIterator[Edge]:
-    """Run an edge; on a bus of its own unless one is given that runs already."""
+    """Run an edge; on a bus and a registry of its own unless some are given that run already."""
     own = bus or MemoryBus()
     if bus is None:
         await own.start()
-    edge = Edge(make_settings(**overrides), own, pages)
+    edge = Edge(make_settings(**overrides), own, pages, registry)
     await edge.server.start()
     try:
         yield edge
@@ -94,6 +105,37 @@ async def running_edge(
         await edge.server.stop()
         if bus is None:
             await own.close()
+
+
+@contextlib.asynccontextmanager
+async def two_edges(**overrides: Any) -> AsyncIterator[tuple[Edge, Edge]]:
+    """Run two edges of one cluster."""
+    bus, registry = MemoryBus(), MemoryRegistry()
+    await bus.start()
+    async with (
+        running_edge(bus, registry=registry, **overrides) as one,
+        running_edge(bus, registry=registry, **overrides) as two,
+    ):
+        yield one, two
+    await bus.close()
+
+
+class Keys:
+    """A watcher of the registry that keeps the keys."""
+
+    def __init__(self) -> None:
+        self.keys: list[str] = []
+
+    def snapshot(self, entries: Sequence[Entry]) -> None:
+        """Take all keys."""
+        self.keys = [entry.key for entry in entries]
+
+    def changed(self, change: Change) -> None:
+        """Take one that came or went."""
+        if change.key in self.keys:
+            self.keys.remove(change.key)
+        if change.value is not None:
+            self.keys.append(change.key)
 
 
 class Client:

@@ -1,11 +1,10 @@
 import json
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 
 import pytest
 
-from pogo.registry import Change, Entry
 from pogo.registry.keys import NODES
-from tests.edge.helpers import Client, Edge, eventually, running_edge
+from tests.edge.helpers import Client, Edge, Keys, eventually, running_edge
 
 
 @pytest.fixture(name="edge")
@@ -119,7 +118,7 @@ async def test_nothing_is_left_behind(edge: Edge) -> None:
 
         assert ["3"] == roster["presence"]["ids"]
     await eventually(lambda: not edge.metric("connections_active"))
-    entries = _Entries()
+    entries = Keys()
     watch = await edge.registry.watch("p", entries)
     watch.stop()
 
@@ -129,7 +128,7 @@ async def test_nothing_is_left_behind(edge: Edge) -> None:
 async def test_the_edge_is_in_the_registry() -> None:
     """A live edge is known to the cluster, and a stopped one is not."""
     async with running_edge() as edge:
-        entries = _Entries()
+        entries = Keys()
         watch = await edge.registry.watch(NODES, entries)
         await eventually(lambda: bool(entries.keys))
     watch.stop()
@@ -145,19 +144,3 @@ async def test_coming_back_as_somebody_else(edge: Edge) -> None:
         roster = await client.subscribe("presence-a", "2")
 
         assert ["2"] == roster["presence"]["ids"]
-
-
-class _Entries:
-    """A watcher that keeps the keys."""
-
-    def __init__(self) -> None:
-        self.keys: list[str] = []
-
-    def snapshot(self, entries: Sequence[Entry]) -> None:
-        self.keys = [entry.key for entry in entries]
-
-    def changed(self, change: Change) -> None:
-        if change.key in self.keys:
-            self.keys.remove(change.key)
-        if change.value is not None:
-            self.keys.append(change.key)

@@ -1,0 +1,114 @@
+import contextlib
+from collections.abc import AsyncIterator
+
+import pytest
+
+from pogo.cluster import BROKER, ChannelCount, ClusterQueries, Edges, Ids, Membership
+from pogo.rpc.v1.cluster_pb2 import Question
+from tests.edge.helpers import APP, Client, Edge, eventually, two_edges
+
+
+@contextlib.asynccontextmanager
+async def _asking(edge: Edge) -> AsyncIterator[Edges]:
+    """Ask as a broker does."""
+    broker = Membership(edge.registry, BROKER, "broker", ready=True)
+    asking = Edges(edge.bus, broker)
+    broker.start()
+    asking.start()
+    await eventually(lambda: broker.is_settled and len(broker.nodes.of_role("edge")) == 2)
+    try:
+        yield asking
+    finally:
+        asking.stop()
+        await broker.leave()
+
+
+Cluster = tuple[Edge, Edge, ClusterQueries]
+
+
+@pytest.fixture(name="cluster")
+async def _cluster() -> AsyncIterator[Cluster]:
+    async with two_edges(message_rate=-1) as (one, two), _asking(one) as asking:
+        yield one, two, ClusterQueries(asking)
+
+
+async def test_channels(cluster: Cluster) -> None:
+    """Subscriptions are added up over the edges, users are counted once."""
+    one, two, queries = cluster
+    async with Client(one.url()) as first, Client(two.url()) as second, Client(two.url()) as tab:
+        for client in (first, second, tab):
+            await client.subscribe("news")
+        await first.subscribe("only-here")
+        await first.subscribe("presence-a", "1")
+        await second.subscribe("presence-a", "2")
+        await tab.subscribe("presence-a", "2")
+        await first.expect("pusher_internal:member_added")
+        found = await queries.channels(APP)
+
+        assert found.complete
+        assert {
+            "news": ChannelCount(3, 0),
+            "only-here": ChannelCount(1, 0),
+            "presence-a": ChannelCount(3, 2),
+        } == found.by_name
+        assert ["presence-a"] == list((await queries.channels(APP, "presence-")).by_name)
+        assert (ChannelCount(3, 0), True) == await queries.channel(APP, "news")
+        assert (ChannelCount(0, 0), True) == await queries.channel(APP, "nobody")
+        assert {} == (await queries.channels("other")).by_name
+        assert Ids(frozenset({"1", "2"}), complete=True) == await queries.members(APP, "presence-a")
+        assert Ids(frozenset(), complete=True) == await queries.members(APP, "news")
+        assert 3 == (await queries.connections(APP)).count
+
+
+async def test_many_channels_come_in_parts(cluster: Cluster) -> None:
+    """More than fit into one message are all there."""
+    one, _, queries = cluster
+    async with Client(one.url()) as first, Client(one.url()) as second:
+        for client, name in ((first, "a"), (second, "b")):
+            for number in range(600):
+                await client.send("pusher:subscribe", {"channel": f"{name}-{number}"})
+            for _ in range(600):
+                await client.expect("pusher_internal:subscription_succeeded")
+
+        assert 1200 == len((await queries.channels(APP)).by_name)
+
+
+async def test_users_and_their_end(cluster: Cluster) -> None:
+    """Signed-in users are told once; ending one closes all of their connections with 4009."""
+    one, two, queries = cluster
+    async with (
+        Client(one.url()) as first,
+        Client(two.url()) as second,
+        Client(two.url()) as other,
+    ):
+        for client, user in ((first, "1"), (second, "1"), (other, "2")):
+            await client.signin(f'{{"id":"{user}"}}')
+            await client.expect("pusher:signin_success")
+
+        assert Ids(frozenset({"1", "2"}), complete=True) == await queries.users(APP)
+        ended = await queries.terminate(APP, "1")
+        assert (2, True) == (ended.count, ended.complete)
+        assert [4009, 4009] == [(await client.closed())[0] for client in (first, second)]
+        await other.silent()
+        assert 0 == (await queries.terminate(APP, "1")).count
+
+
+async def test_an_edge_that_does_not_answer(cluster: Cluster) -> None:
+    """What is not complete says so: an edge that lives and is silent is missed."""
+    one, two, queries = cluster
+    async with Client(one.url()) as client:
+        await client.subscribe("news")
+        two.server._answers.stop()  # noqa: SLF001 (as if it were frozen)
+        found = await queries.channels(APP)
+
+        assert not found.complete
+        assert {"news": ChannelCount(1, 0)} == found.by_name
+
+
+async def test_a_question_of_a_newer_version() -> None:
+    """An edge that does not know what is asked does not answer, and goes on."""
+    async with two_edges() as (one, _), _asking(one) as asking:
+        answers = await asking.ask(Question(app_id=APP), within=0.2)
+
+        assert not answers.complete
+        assert (await ClusterQueries(asking).connections(APP)).complete
