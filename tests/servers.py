@@ -12,6 +12,7 @@ import asyncio
 import contextlib
 import errno
 import importlib.metadata
+import itertools
 import json
 import os
 import random
@@ -25,11 +26,14 @@ import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 HOST = "127.0.0.1"
 START_TIMEOUT = 10.0
 STOP_TIMEOUT = 5.0
+ELECTION_TIMEOUT = 20.0
+_ANSWER_TIMEOUT = 2.0
+_ASK_AGAIN = 0.1
 _PORT_ATTEMPTS = 20
 
 
@@ -80,6 +84,11 @@ class _Server:
         if self._process is None:
             raise ServerError(f"{self.name} does not run")
         return self._process.pid
+
+    @property
+    def runs(self) -> bool:
+        """Whether there is a process, frozen or not."""
+        return self._process is not None
 
     def reserve_port(self) -> int:
         """Choose the port before the first start, for a client that is there earlier."""
@@ -184,8 +193,23 @@ class NatsServer(_Server):
         """Where clients connect, without credentials."""
         return f"nats://{HOST}:{self.port}"
 
+    @property
+    def server_name(self) -> str:
+        """What the server calls itself, in its cluster too."""
+        return self._server_name
+
+    def forget(self) -> None:
+        """Remove what JetStream has stored, while the server does not run."""
+        if self.runs:
+            raise ServerError(f"{self.name} runs")
+        shutil.rmtree(self._store, ignore_errors=True)
+
+    @property
+    def _store(self) -> Path:
+        return self.directory / "jetstream"
+
     def _command(self, port: int) -> list[str]:
-        own = ["-a", HOST, "-p", str(port), "-js", "-sd", str(self.directory / "jetstream")]
+        own = ["-a", HOST, "-p", str(port), "-js", "-sd", str(self._store)]
         return [str(nats_server_path()), *own, "--server_name", self._server_name, *self.args]
 
     async def _answers(self, port: int, process: subprocess.Popen[bytes]) -> bool:
@@ -196,6 +220,127 @@ class NatsServer(_Server):
         finally:
             writer.close()
         return bool(json.loads(line.removeprefix(b"INFO "))["server_name"] == self._server_name)
+
+
+class NatsCluster:
+    """Nats-servers with JetStream that are one cluster, on ports that survive restarts.
+
+    async with NatsCluster(tmp_path) as nats:
+        ...                                     # nats.urls
+        leader = await nats.leader("KV_pogo")   # one of nats.servers
+        leader.kill()
+        await leader.start()
+        await nats.until_whole()
+    """
+
+    def __init__(self, directory: Path, *, size: int = 3) -> None:
+        routes = [f"nats://{HOST}:{free_port()}" for _ in range(size)]
+        joined = ["--cluster_name", "pogo", "--routes", ",".join(routes), "--cluster"]
+        self.servers = [
+            NatsServer(directory / f"nats-{number}", args=[*joined, route])
+            for number, route in enumerate(routes)
+        ]
+        for server in self.servers:
+            server.reserve_port()
+
+    @property
+    def urls(self) -> list[str]:
+        """Where clients connect."""
+        return [server.url for server in self.servers]
+
+    async def start(self) -> None:
+        """Start all servers, and wait until they are one cluster."""
+        try:
+            async with asyncio.TaskGroup() as group:
+                for server in self.servers:
+                    group.create_task(server.start())
+            await self.until_whole()
+        except BaseException:
+            self.kill()
+            raise
+
+    async def until_whole(self) -> None:
+        """Wait until every server answers and JetStream places a stream on all of them."""
+        name = f"whole-{uuid.uuid4().hex}"
+        wanted = {"name": name, "subjects": [name], "storage": "memory"}
+        for server in self.servers:
+            subject = f"$JS.API.STREAM.CREATE.{name}"
+            await self.ask(subject, through=[server], **wanted, num_replicas=len(self.servers))
+        await self.ask(f"$JS.API.STREAM.DELETE.{name}")
+
+    async def leader(self, stream: str) -> NatsServer:
+        """Return the server that leads a stream, as soon as one does."""
+        async with asyncio.timeout(ELECTION_TIMEOUT):
+            while True:
+                answer = await self.ask(f"$JS.API.STREAM.INFO.{stream}")
+                name = answer.get("cluster", {}).get("leader")
+                for server in self.servers:
+                    if server.server_name == name:
+                        return server
+                await asyncio.sleep(_ASK_AGAIN)
+
+    async def ask(
+        self, subject: str, *, through: Sequence[NatsServer] = (), **request: object
+    ) -> dict[str, Any]:
+        """Ask JetStream, again and again until it does not answer with an error.
+
+        Args:
+            subject: Where its API takes the request, `$JS.API.…`.
+            through: The servers to ask, in turn; any of them if not given.
+            request: The request itself.
+        """
+        payload = json.dumps(request).encode() if request else b""
+        servers = itertools.cycle(through or self.servers)
+        answer: object = "no answer"
+        try:
+            async with asyncio.timeout(ELECTION_TIMEOUT):
+                for server in servers:
+                    with contextlib.suppress(OSError, asyncio.IncompleteReadError):
+                        answer = json.loads(await _nats_request(server.port, subject, payload))
+                        if isinstance(answer, dict) and "error" not in answer:
+                            return answer
+                    await asyncio.sleep(_ASK_AGAIN)
+        except TimeoutError:
+            pass
+        raise ServerError(f"{subject}: {answer}")
+
+    def kill(self) -> None:
+        """End all servers with SIGKILL. Idempotent."""
+        for server in self.servers:
+            server.kill()
+
+    async def stop(self) -> None:
+        """Stop all servers. Idempotent."""
+        await asyncio.gather(*(server.stop() for server in self.servers))
+
+    async def __aenter__(self) -> Self:
+        await self.start()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.stop()
+
+
+async def _nats_request(port: int, subject: str, payload: bytes) -> bytes:
+    """Ask through one nats-server, in the protocol's own words.
+
+    Raises:
+        OSError: It is away, refused, or did not answer in time.
+    """
+    inbox = f"_INBOX.{uuid.uuid4().hex}"
+    asking = f"SUB {inbox} 1\r\nPUB {subject} {inbox} {len(payload)}\r\n"
+    async with asyncio.timeout(_ANSWER_TIMEOUT):
+        reader, writer = await asyncio.open_connection(HOST, port)
+        try:
+            writer.write(b'CONNECT {"verbose":false}\r\n' + asking.encode() + payload + b"\r\n")
+            while True:
+                line = await reader.readuntil(b"\r\n")
+                if line.startswith(b"MSG "):
+                    return await reader.readexactly(int(line.split()[-1]))
+                if line.startswith(b"-ERR"):
+                    raise ConnectionError(line.decode())
+        finally:
+            writer.close()
 
 
 def nats_server_path() -> Path:
@@ -276,6 +421,9 @@ class RedisServer(_Server):
         elif self.password:
             lines.append(f"requirepass {self.password}")
         return [*lines, *self.config]
+
+    def forget(self) -> None:
+        """Do what a NatsServer has to do so that it begins empty: nothing, nothing is stored."""
 
     async def until_info(self, section: str, text: str) -> None:
         """Wait until a section of INFO contains a text."""

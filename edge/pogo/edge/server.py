@@ -184,7 +184,6 @@ class EdgeServer:
         self._health.draining = True
         connections = len(self._hub)
         _log.info("edge draining", connections=connections)
-        self._server.close()
         if self._bus_timer is not None:
             self._bus_timer.cancel()
         self._stop_closing()
@@ -196,6 +195,9 @@ class EdgeServer:
                 await self._hub.empty.wait()
         except TimeoutError:
             _log.info("edge drops connections that did not close", connections=self._hub.sockets)
+        # Until now, so that balancers could ask: nobody new was let in.
+        self._server.close()
+        self._context.drain()
         self._hub.abort()
         await self._finish()
         _log.info("edge stopped", connections=connections)
