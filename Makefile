@@ -6,6 +6,7 @@ BIN := $(VENV)/bin
 # Stamps of what is installed, so that a second run has nothing to do.
 DONE := .make
 E2E := tests/e2e
+CLUSTER := tests/cluster
 # npm writes it when all packages of the lock file are there.
 CLIENTS := $(E2E)/node_modules/.package-lock.json
 GENERATED := $(DONE)/proto
@@ -16,7 +17,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 .DELETE_ON_ERROR:
 # What runs at the same time would only be slower, and harder to read.
 .NOTPARALLEL:
-.PHONY: help run test lint types proto proto-check unit e2e test-chaos test-load wheel clean
+.PHONY: help run test lint types proto proto-check unit e2e test-cluster test-chaos test-load wheel clean
 
 help: ## List the targets
 	@sed -n 's/^\([a-z0-9-]*\):.*## /\1|/p' $(MAKEFILE_LIST) | awk -F'|' '{printf "  %-12s %s\n", $$1, $$2}'
@@ -24,7 +25,7 @@ help: ## List the targets
 run: $(DONE)/run ## Install and start `pogo serve`
 	@$(BIN)/pogo serve
 
-test: lint types proto-check unit e2e ## Install what the tests need; lint, types, all tests but chaos and load
+test: lint types proto-check unit e2e ## Install what the tests need; lint, types, all tests but cluster, chaos and load
 
 lint: $(DONE)/dev ## Check style and format
 	$(BIN)/ruff check .
@@ -36,10 +37,13 @@ types: $(DONE)/dev ## Check types, strictly
 unit: $(DONE)/dev $(DONE)/servers ## Run the tests of the packages; pogo.pusher must be covered whole
 	PYTHONASYNCIODEBUG=1 $(BIN)/coverage run --source=core/pogo/pusher -m pytest tests/pusher
 	$(BIN)/coverage report --fail-under=100
-	PYTHONASYNCIODEBUG=1 $(BIN)/pytest -m 'not chaos and not load' --ignore=tests/pusher --ignore=$(E2E)
+	PYTHONASYNCIODEBUG=1 $(BIN)/pytest -m 'not chaos and not load' --ignore=tests/pusher --ignore=$(E2E) --ignore=$(CLUSTER)
 
 e2e: $(DONE)/dev $(DONE)/servers $(DONE)/browser $(CLIENTS) ## Run pusher-js, Laravel Echo and Chromium against real servers
 	$(BIN)/pytest -m 'not chaos and not load' $(E2E)
+
+test-cluster: $(DONE)/dev $(DONE)/servers $(DONE)/browser $(CLIENTS) ## Kill, freeze and cut off nodes of clusters, and see that presence stays true
+	$(BIN)/pytest $(CLUSTER)
 
 test-chaos: $(DONE)/dev $(DONE)/servers ## Kill servers for minutes and see that no promise breaks
 	$(BIN)/pytest -m chaos

@@ -15,9 +15,17 @@ from uuid import uuid4
 
 import pytest
 
+from pogo.bus import Bus
+from pogo.bus.nats import NatsBus
+from pogo.bus.redis import RedisBus, RedisOptions
+from pogo.cluster import BROKER, EDGE, ClusterQueries, Edges, Membership
+from pogo.registry import Registry
+from pogo.registry.nats import NatsRegistry
+from pogo.registry.redis import RedisRegistry
 from tests.cluster.cluster import Cluster
 from tests.cluster.crowd import Crowd
 from tests.cluster.nodes import Node
+from tests.cluster.waiting import eventually
 from tests.e2e.application import Application, running_application
 from tests.e2e.clients import PusherClient
 from tests.e2e.driver import Driver, running_driver
@@ -38,8 +46,8 @@ class Running:
 class ConnectPusher(Protocol):
     """Connects a pusher-js client in Node, and waits until it is connected."""
 
-    def __call__(self, edge: Node, user: str) -> PusherClient:
-        """Connect, as that user of the application."""
+    def __call__(self, edge: Node, user: str, *, watchlist: str = "") -> PusherClient:
+        """Connect, as that user of the application, who watches users `a,b,c`."""
 
 
 @pytest.fixture(name="application", scope="session")
@@ -58,6 +66,8 @@ def _running(
     kind: str, application: Application, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Running]:
     folder: Path = tmp_path_factory.mktemp(kind)
+    app = f'[[apps]]\nid = "{application.app_id}"\n'
+    (folder / "pogo.toml").write_text(app + "subscription_count = true\nwatchlist = true\n")
     server = NatsServer(folder / "bus") if kind == "nats" else RedisServer(folder / "bus")
     asyncio.run(server.start())
     try:
@@ -73,6 +83,31 @@ def _running(
             asyncio.run(cluster.stop())
     finally:
         asyncio.run(server.stop())
+
+
+@pytest.fixture(name="queries")
+async def _queries(running: Running) -> AsyncIterator[ClusterQueries]:
+    """Ask the cluster as a broker does, from this process."""
+    port = running.server.port
+    bus: Bus
+    registry: Registry
+    if isinstance(running.server, NatsServer):
+        bus, registry = NatsBus([running.server.url]), NatsRegistry([running.server.url])
+    else:
+        bus, registry = RedisBus(RedisOptions(port=port)), RedisRegistry(RedisOptions(port=port))
+    broker = Membership(registry, BROKER, f"asker-{uuid4().hex[:6]}", ready=True)
+    edges = Edges(bus, broker)
+    await bus.start()
+    await registry.start()
+    broker.start()
+    edges.start()
+    await bus.flush()
+    await eventually(lambda: broker.sees_all and len(broker.nodes.of_role(EDGE)) >= 3, 10.0)
+    yield ClusterQueries(edges)
+    edges.stop()
+    await broker.leave()
+    await registry.close()
+    await bus.close()
 
 
 @pytest.fixture(name="server")
@@ -125,7 +160,7 @@ _names = (f"cluster-client-{number}" for number in itertools.count())
 def _connect_pusher(driver: Driver, application: Application) -> Iterator[ConnectPusher]:
     connected: list[PusherClient] = []
 
-    def connect(edge: Node, user: str) -> PusherClient:
+    def connect(edge: Node, user: str, *, watchlist: str = "") -> PusherClient:
         client = PusherClient(driver, "node", next(_names), user)
         options = {
             "wsHost": HOST,
@@ -134,7 +169,7 @@ def _connect_pusher(driver: Driver, application: Application) -> Iterator[Connec
             "enabledTransports": ["ws"],
             "cluster": "",
             "channelAuthorization": _asking(f"{application.url}/auth", user),
-            "userAuthentication": _asking(f"{application.url}/user-auth", user),
+            "userAuthentication": _asking(f"{application.url}/user-auth", user, watchlist),
         }
         client.order("connect", key=application.key, options=options)
         connected.append(client)
@@ -146,6 +181,7 @@ def _connect_pusher(driver: Driver, application: Application) -> Iterator[Connec
         client.order("disconnect")
 
 
-def _asking(url: str, user: str) -> dict[str, object]:
+def _asking(url: str, user: str, watchlist: str = "") -> dict[str, object]:
     """Tell pusher-js where to ask for a signature, in whose session."""
-    return {"transport": "ajax", "endpoint": url, "params": {"user": user}}
+    params = {"user": user, "watchlist": watchlist}
+    return {"transport": "ajax", "endpoint": url, "params": params}

@@ -41,9 +41,10 @@ class Application:
             answer["shared_secret"] = self.shared_secret(channel)
         return {"auth": self._sign(":".join(parts)), **answer}
 
-    def user_auth(self, socket_id: str, user: str) -> dict[str, str]:
-        """Answer pusher-js's request to sign a user in."""
-        user_data = json.dumps({"id": user, "user_info": _info(user)})
+    def user_auth(self, socket_id: str, user: str, watchlist: str = "") -> dict[str, str]:
+        """Answer pusher-js's request to sign a user in, who watches users `a,b,c`."""
+        watched = {"watchlist": watchlist.split(",")} if watchlist else {}
+        user_data = json.dumps({"id": user, "user_info": _info(user), **watched})
         return {"auth": self._sign(f"{socket_id}::user::{user_data}"), "user_data": user_data}
 
     def shared_secret(self, channel: str) -> str:
@@ -82,7 +83,8 @@ class _Handler(BaseHTTPRequestHandler):
         if self.path == "/auth":
             signed = application.auth(form["socket_id"], form["channel_name"], user)
         else:
-            signed = application.user_auth(form["socket_id"], user)
+            watchlist = form.get("watchlist", "")
+            signed = application.user_auth(form["socket_id"], user, watchlist)
         self._answer(HTTPStatus.OK, "application/json", json.dumps(signed).encode())
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002 (the base class's name)

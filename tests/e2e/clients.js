@@ -23,6 +23,7 @@ function makeClients({ Pusher, Echo, report }) {
       if (channel === null || channel.startsWith("#")) reporter(client, channel)(event, data);
     });
     pusher.user.bind_global(reporter(client, "user"));
+    pusher.user.watchlist.bind_global(reporter(client, "watchlist"));
   }
 
   function watchChannel(client, channel) {

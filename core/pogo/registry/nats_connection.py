@@ -223,11 +223,18 @@ class NatsRegistryConnection(JetStreamSession, RegistryConnection):
     # The stream
 
     async def _have_stream(self) -> None:
+        """See that the stream is there, and as it should be.
+
+        It is asked for first: its own leader answers that, also while JetStream has none.
+        """
         replicas = self._options.replicas or (_DEFAULT_REPLICAS if self._clustered else 1)
         config = wire.stream_config(replicas=replicas, max_bytes=self._options.max_bytes)
-        ack = await self._api(f"STREAM.CREATE.{wire.STREAM}", config)
-        if ack.error is not None and ack.error.err_code == wire.NAME_IN_USE:
-            ack = await self._api(f"STREAM.UPDATE.{wire.STREAM}", config)
+        ack = await self._api(f"STREAM.INFO.{wire.STREAM}", {}, CONFIRM_TIMEOUT)
+        if ack.error is None and ack.config is not None and ack.config.matches(config):
+            return
+        if ack.error is None or ack.error.err_code == wire.STREAM_NOT_FOUND:
+            verb = "UPDATE" if ack.error is None else "CREATE"
+            ack = await self._api(f"STREAM.{verb}.{wire.STREAM}", config)
         if ack.error is not None:
             raise BusUnavailableError(
                 f"nats-server refuses the registry's stream: {ack.error.description}"

@@ -1,5 +1,6 @@
 """A session with NATS that asks JetStream questions, and waits for the answers."""
 
+import contextlib
 import secrets
 from collections.abc import Callable, Sequence
 
@@ -15,6 +16,9 @@ from pogo.registry.remote import PING_TIMEOUT
 
 API_TIMEOUT = 4.0
 """Seconds for what JetStream's own leader has to do, to create the stream for example."""
+
+_DIRECT_TIMEOUTS = (0.2, 0.4, 0.8, 1.6)
+"""Seconds that the servers which were picked one after the other have for their answer."""
 
 _INBOX = 1
 """The number of the subscription for answers; others are up to whoever subscribes."""
@@ -96,7 +100,9 @@ class JetStreamSession(NatsSession):
             self._questions.forget(replies)
         return question.answers
 
-    async def _api(self, what: str, body: dict[str, object]) -> wire.Ack:
+    async def _api(
+        self, what: str, body: dict[str, object], within: float = API_TIMEOUT
+    ) -> wire.Ack:
         """Ask JetStream to do something.
 
         Raises:
@@ -105,7 +111,7 @@ class JetStreamSession(NatsSession):
         """
         try:
             ack = await self._written(
-                lambda reply: wire.pub(f"$JS.API.{what}", wire.encode(body), reply), API_TIMEOUT
+                lambda reply: wire.pub(f"$JS.API.{what}", wire.encode(body), reply), within
             )
         except wire.NoRespondersError:
             raise NoJetStreamError(NO_JETSTREAM) from None
@@ -132,11 +138,23 @@ class JetStreamSession(NatsSession):
     async def ask_stream(self, body: dict[str, object]) -> tuple[Headers, list[Answer]]:
         """Ask whichever server has the stream for many of its messages.
 
+        NATS picks one of them, which may have stopped a moment ago: so it is asked again soon.
+
         Returns the headers of the end, and the messages before it.
 
         Raises:
-            BusUnavailableError: It did not give them all, in time or at all.
+            BusUnavailableError: None did give them all, in time or at all.
         """
+        for within in _DIRECT_TIMEOUTS[:-1]:
+            with contextlib.suppress(BusUnavailableError):
+                return await self._ask_stream_once(body, within)
+            if self.lost.done():
+                break
+        return await self._ask_stream_once(body, _DIRECT_TIMEOUTS[-1])
+
+    async def _ask_stream_once(
+        self, body: dict[str, object], within: float
+    ) -> tuple[Headers, list[Answer]]:
         self._check_room()
         question, reply = self._questions.stream()
         self._outbox.flush()
@@ -144,7 +162,7 @@ class JetStreamSession(NatsSession):
             wire.pub(f"$JS.API.DIRECT.GET.{wire.STREAM}", wire.encode(body), reply)
         )
         try:
-            await self._answer(question.done, API_TIMEOUT)
+            await self._answer(question.done, within)
         finally:
             self._questions.forget([reply])
         self._check_answered(question.end)

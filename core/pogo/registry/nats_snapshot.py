@@ -34,18 +34,14 @@ async def read_entries(ask: Ask, keys: str, reach: int) -> tuple[list[Entry], in
     Raises:
         BusUnavailableError: The server did not answer, or did not get as far.
     """
-    async with asyncio.timeout(_PATIENCE) as patience:
-        try:
-            while True:
-                changes, reached = await _read(ask, wire.KEY_PREFIX + keys)
-                if reached >= reach:
-                    return _entries(changes), reached
-                await asyncio.sleep(_AGAIN)
-        except TimeoutError:
-            if not patience.expired():
-                raise
-            raise BusUnavailableError("the server that was asked stays behind") from None
-    raise AssertionError("unreachable")
+    deadline = asyncio.get_running_loop().time() + _PATIENCE
+    while True:
+        changes, reached = await _read(ask, wire.KEY_PREFIX + keys)
+        if reached >= reach:
+            return _entries(changes), reached
+        if asyncio.get_running_loop().time() > deadline:
+            raise BusUnavailableError("the server that was asked stays behind")
+        await asyncio.sleep(_AGAIN)
 
 
 async def _read(ask: Ask, subjects: str) -> tuple[list[Change], int]:

@@ -35,7 +35,7 @@ _MARKER = b"Nats-TTL: 5s\r\n"
 
 WRONG_LAST_SEQUENCE = (10071, 10164)
 """JetStream's error codes for a compare-and-set that found another revision."""
-NAME_IN_USE = 10058
+STREAM_NOT_FOUND = 10059
 NOT_ENABLED = (10039, 10076)
 """JetStream's error codes for being switched off, for an account or at all."""
 
@@ -51,11 +51,24 @@ class ApiError(msgspec.Struct):
     err_code: int = 0
 
 
+class StreamConfig(msgspec.Struct):
+    """What may differ between the stream that is there and the one that is wanted."""
+
+    num_replicas: int = 0
+    max_bytes: int = 0
+    republish: dict[str, object] | None = None
+
+    def matches(self, wanted: dict[str, object]) -> bool:
+        """Whether the stream is as it is wanted."""
+        return all(getattr(self, name) == wanted[name] for name in self.__struct_fields__)
+
+
 class Ack(msgspec.Struct):
-    """The answer to a write, and to every request that answers no more than that."""
+    """The answer to a write, and to a request for the stream."""
 
     seq: int = 0
     error: ApiError | None = None
+    config: StreamConfig | None = None
 
 
 class _Message(msgspec.Struct):

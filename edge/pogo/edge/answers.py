@@ -9,7 +9,7 @@ from google.protobuf.message import DecodeError
 from pogo.bus import Bus, BusError, Message, Subscription
 from pogo.cluster import QUESTIONS
 from pogo.edge.hub import Hub
-from pogo.rpc.v1.cluster_pb2 import Answer, ChannelState, Question
+from pogo.rpc.v1.cluster_pb2 import Answer, ChannelsQuestion, ChannelState, Question
 from pogo.telemetry import get_logger
 
 _log = get_logger()
@@ -67,13 +67,14 @@ class Answers:
         match question.WhichOneof("ask"):
             case "channels":
                 ask = question.channels
-                await self._channels(question, hub.channel_states(app_id, ask.prefix, ask.name))
+                await self._channels(question, _channel_states(hub, app_id, ask))
             case "members":
-                await self._ids(question, hub.members(app_id, question.members.channel))
+                await self._ids(question, _members(hub, app_id, question.members.channel))
             case "users":
                 await self._ids(question, hub.users.ids(app_id))
             case "connections":
-                self._post(question, Answer(count=hub.connection_count(app_id)))
+                count = sum(each.app.id == app_id for each in hub.connections)
+                self._post(question, Answer(count=count))
             case "terminate":
                 closed = hub.users.terminate(app_id, question.terminate.user_id)
                 self._post(question, Answer(count=closed))
@@ -97,3 +98,24 @@ class Answers:
         part.id = question.id
         part.process = self._process
         self._bus.post(Message(question.reply_subject, part.SerializeToString()))
+
+
+def _channel_states(hub: Hub, app_id: str, ask: ChannelsQuestion) -> Iterator[ChannelState]:
+    """Go through an app's channels that begin with a prefix, or the one with that name."""
+    channels = hub.channels(app_id)
+    if ask.name:
+        channel = hub.channel(app_id, ask.name)
+        channels = [] if channel is None else [channel]
+    for channel in channels:
+        if channel.name.startswith(ask.prefix):
+            presence = hub.presence(channel)
+            users = 0 if presence is None else presence.users
+            count = channel.subscriptions
+            yield ChannelState(name=channel.name, subscriptions=count, users=users)
+
+
+def _members(hub: Hub, app_id: str, name: str) -> list[str]:
+    """Tell who is on a presence channel, as far as it is known here."""
+    channel = hub.channel(app_id, name)
+    presence = None if channel is None else hub.presence(channel)
+    return [] if presence is None else presence.user_ids

@@ -7,7 +7,11 @@ Pusher Channels documentation, "Subscription count events".
 import asyncio
 from collections.abc import Callable, Sequence
 
+from pogo.edge.channel import Channel
+from pogo.edge.follower import Follower
 from pogo.edge.registry_writer import RegistryWriter
+from pogo.edge.websocket import frame_text
+from pogo.pusher import frames
 from pogo.registry import Entry
 from pogo.registry.keys import NOTHING, counts_topic
 
@@ -52,6 +56,38 @@ class Pace:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
+
+
+class Counts:
+    """The channels of this edge whose subscribers are counted."""
+
+    def __init__(self, writer: RegistryWriter, follower: Follower) -> None:
+        self._writer = writer
+        self._follower = follower
+        self._counts: dict[Channel, ChannelCount] = {}
+
+    def open(self, channel: Channel) -> None:
+        """Begin to count a channel."""
+
+        def tell(total: int) -> None:
+            channel.announce(frame_text(frames.subscription_count(channel.name, total)))
+
+        count = ChannelCount(channel.app_id, channel.name, writer=self._writer, tell=tell)
+        self._counts[channel] = count
+        self._follower.follow(count.topic, count)
+
+    def changed(self, channel: Channel) -> None:
+        """Take that a channel has more or fewer subscriptions, if it is counted."""
+        count = self._counts.get(channel)
+        if count is not None:
+            count.subscribed(channel.subscriptions)
+
+    def close(self, channel: Channel) -> None:
+        """End the count of a channel, if there is one."""
+        count = self._counts.pop(channel, None)
+        if count is not None:
+            self._follower.unfollow(count)
+            count.close()
 
 
 class ChannelCount:

@@ -1,7 +1,7 @@
 """The hub: which connections are here, and which channels they subscribed to."""
 
 import asyncio
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 
 from google.protobuf.message import DecodeError
 
@@ -9,7 +9,7 @@ from pogo.bus import Bus, BusError, BusUnavailableError, Message, channel_subjec
 from pogo.cluster import Membership, Views
 from pogo.edge.channel import Channel
 from pogo.edge.connection import Connection
-from pogo.edge.counts import ChannelCount
+from pogo.edge.counts import Counts
 from pogo.edge.fanout import Fanout
 from pogo.edge.follower import Follower
 from pogo.edge.metrics import EdgeMetrics
@@ -17,7 +17,6 @@ from pogo.edge.presence import ChannelPresence
 from pogo.edge.registry_writer import RegistryWriter
 from pogo.edge.users import Users
 from pogo.edge.websocket import frame_text
-from pogo.pusher import frames
 from pogo.pusher.channels import ChannelKind
 from pogo.pusher.errors import ClientEventError, SubscriptionLimitError
 from pogo.pusher.events import (
@@ -28,7 +27,6 @@ from pogo.pusher.events import (
 )
 from pogo.registry import Registry, RegistryUnavailableError
 from pogo.registry.concurrency import for_each
-from pogo.rpc.v1.cluster_pb2 import ChannelState
 from pogo.rpc.v1.delivery_pb2 import Delivery
 from pogo.telemetry import get_logger
 
@@ -65,7 +63,6 @@ class Hub:
         self._connections: dict[str, Connection] = {}
         self._channels: dict[tuple[str, str], Channel] = {}
         self._presence: dict[Channel, ChannelPresence] = {}
-        self._counts: dict[Channel, ChannelCount] = {}
         # Channels whose subscription the bus may not have yet.
         self._unready: dict[Channel, None] = {}
         self._wake = asyncio.Event()
@@ -78,6 +75,7 @@ class Hub:
         self.writer = RegistryWriter(registry, membership, metrics)
         self.follower = Follower(self._views)
         self.users = Users(self.writer, self.follower)
+        self._counts = Counts(self.writer, self.follower)
         # Seconds for which whoever leaves stays present: they may come back elsewhere.
         self.linger = 0.0
         self._lingering_until = 0.0
@@ -150,7 +148,7 @@ class Hub:
         elif connection not in channel.waiting:
             self.subscriptions += 1
             channel.waiting[connection] = None
-            self._count(channel)
+            self._counts.changed(channel)
             presence = self._presence.get(channel)
             if presence is not None:
                 assert event.member is not None
@@ -213,28 +211,10 @@ class Hub:
                 full=lambda connection: self._refuse(connection, channel),
             )
         elif counted and kind is not ChannelKind.SERVER_TO_USER:
-            self._open_count(channel)
+            self._counts.open(channel)
         self._unready[channel] = None
         self._wake.set()
         return channel
-
-    def _open_count(self, channel: Channel) -> None:
-        count = ChannelCount(
-            channel.app_id,
-            channel.name,
-            writer=self.writer,
-            tell=lambda total: channel.announce(
-                frame_text(frames.subscription_count(channel.name, total))
-            ),
-        )
-        self._counts[channel] = count
-        self.follower.follow(count.topic, count)
-
-    def _count(self, channel: Channel) -> None:
-        """Note that a channel has more or fewer subscriptions."""
-        count = self._counts.get(channel)
-        if count is not None:
-            count.subscribed(channel.subscriptions)
 
     def _close(self, channel: Channel) -> None:
         assert channel.subscription is not None
@@ -244,10 +224,7 @@ class Hub:
         presence = self._presence.pop(channel, None)
         if presence is not None:
             presence.stop()
-        count = self._counts.pop(channel, None)
-        if count is not None:
-            self.follower.unfollow(count)
-            count.close()
+        self._counts.close(channel)
         del self._channels[channel.app_id, channel.name]
 
     def _receiver(self, channel: Channel) -> Callable[[bytes], None]:
@@ -327,7 +304,7 @@ class Hub:
         if channel.idle:
             self._close(channel)
         else:
-            self._count(channel)
+            self._counts.changed(channel)
 
     def _leaving_later(self) -> float:
         """Tell for how long someone who leaves now stays present, and remember it."""
@@ -337,26 +314,19 @@ class Hub:
 
     # What can be asked about this edge
 
-    def connection_count(self, app_id: str) -> int:
-        """Count the open connections of an app."""
-        return sum(each.app.id == app_id for each in self._connections.values())
+    @property
+    def connections(self) -> Collection[Connection]:
+        """The open connections."""
+        return self._connections.values()
 
-    def channel_states(self, app_id: str, prefix: str, name: str) -> Iterator[ChannelState]:
-        """Go through an app's channels that begin with `prefix`, or the one with that name."""
-        if name:
-            channel = self._channels.get((app_id, name))
-            channels = [] if channel is None else [channel]
-        else:
-            channels = [c for c in self._channels.values() if c.app_id == app_id]
-        for channel in channels:
-            if channel.name.startswith(prefix):
-                presence = self._presence.get(channel)
-                users = 0 if presence is None else presence.users
-                subscriptions = channel.subscriptions
-                yield ChannelState(name=channel.name, subscriptions=subscriptions, users=users)
+    def channel(self, app_id: str, name: str) -> Channel | None:
+        """Find a channel that has subscribers here."""
+        return self._channels.get((app_id, name))
 
-    def members(self, app_id: str, name: str) -> list[str]:
-        """Tell the ids of the users on a presence channel, as far as they are known here."""
-        channel = self._channels.get((app_id, name))
-        presence = None if channel is None else self._presence.get(channel)
-        return [] if presence is None else presence.user_ids
+    def channels(self, app_id: str) -> list[Channel]:
+        """Return the channels of an app that have subscribers here."""
+        return [channel for channel in self._channels.values() if channel.app_id == app_id]
+
+    def presence(self, channel: Channel) -> ChannelPresence | None:
+        """Return who is present on a channel, if it is a presence channel."""
+        return self._presence.get(channel)

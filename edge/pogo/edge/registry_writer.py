@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import itertools
 from collections.abc import Iterable
 
 from pogo.cluster import Membership
@@ -139,7 +140,10 @@ class RegistryWriter:
     async def _write_some(self) -> bool:
         """Write a batch; returns whether the registry took all of it."""
         name = self._membership.name
-        batch = [*self._first(self._deletes), *self._first(self._puts)][:_BATCH]
+        # Half of it for either, if there is enough: what is refused holds up nothing else.
+        puts = self._first(self._puts, _BATCH)
+        deletes = self._first(self._deletes, max(_BATCH // 2, _BATCH - len(puts)))
+        batch = [*deletes, *puts][:_BATCH]
         values = [self._desired.get(place) for place in batch]
         self._attempted.update(batch)
         outcomes = await self._registry.write(
@@ -162,15 +166,15 @@ class RegistryWriter:
             self._refused(failure)
         return failure is None
 
-    def _first(self, places: Iterable[Place]) -> list[Place]:
-        return [place for place, _ in zip(places, range(_BATCH), strict=False)]
+    def _first(self, places: Iterable[Place], count: int) -> list[Place]:
+        return list(itertools.islice(places, count))
 
     def _confirmed(self, place: Place, value: bytes | None) -> None:
+        self._unready.discard(place)
         # Unless it is to have another value, or none, by now.
         if self._desired.get(place) is value:
             self._puts.pop(place, None)
             self._deletes.pop(place, None)
-            self._unready.discard(place)
             if value is None:
                 self._attempted.discard(place)
 

@@ -14,20 +14,20 @@ from pogo.bus.connection import describe
 from pogo.cluster import EDGE, TIMING, Membership, Timing
 from pogo.edge.answers import Answers
 from pogo.edge.apps import Apps, EdgeApp
-from pogo.edge.connection import Connection, ConnectionLimits, Services
+from pogo.edge.closing import close_all
+from pogo.edge.connection import Connection, Services
 from pogo.edge.handshake import Handshake, HandshakeContext
 from pogo.edge.health import Health
 from pogo.edge.hub import Hub
+from pogo.edge.limits import connection_limits, protocol_limits
 from pogo.edge.metrics import EdgeMetrics
 from pogo.edge.pages import Pages
 from pogo.edge.remote import HandshakeRate, RemoteAddresses
 from pogo.edge.sweeper import Sweeper
 from pogo.edge.websocket import FrameReaders
-from pogo.pusher.errors import CloseError, OverCapacityError, ReconnectError
+from pogo.pusher.errors import CloseError, OverCapacityError
 from pogo.pusher.handshake import make_socket_id, parse_target
-from pogo.pusher.policy import Limits
 from pogo.pusher.protocol import PusherProtocol
-from pogo.pusher.rates import RateLimit
 from pogo.registry import Registry, RegistryError
 from pogo.settings import App, Settings
 from pogo.telemetry import get_logger
@@ -46,16 +46,6 @@ _REGISTRY_WAIT = 2.0
 LINGER = 2.0
 """Seconds for which the clients of a draining edge stay present: whoever comes back elsewhere by
 then has never left."""
-
-_DRAIN_STEP = 0.05
-"""Seconds between two groups of closes while draining."""
-
-_DRAIN_SHARE = 0.7
-"""The part of the shutdown timeout over which closes are spread; the rest is for goodbyes, and for
-presence that lingers."""
-
-_DRAIN_RATE = 100.0
-"""Closes a second that need no spreading out: a few clients do not make a storm."""
 
 
 class EdgeServer:
@@ -79,7 +69,7 @@ class EdgeServer:
         self._apps = Apps(settings.apps, settings.allowed_origins)
         self._health = Health()
         self._pages = Pages(self._health, pages)
-        self._limits = _protocol_limits(settings)
+        self._limits = protocol_limits(settings)
         self._membership = Membership(
             registry,
             EDGE,
@@ -140,7 +130,7 @@ class EdgeServer:
             owner=self._hub,
             readers=FrameReaders(settings.max_message_size),
             sweeper=self._sweeper,
-            limits=_connection_limits(settings),
+            limits=connection_limits(settings),
             metrics=self._metrics,
         )
         self._context = HandshakeContext(
@@ -191,7 +181,9 @@ class EdgeServer:
         self._hub.linger = LINGER
         try:
             async with asyncio.timeout(self._settings.shutdown_timeout):
-                await self._close_all("the server is restarting")
+                await close_all(
+                    self._hub, self._settings.shutdown_timeout, "the server is restarting"
+                )
                 await self._hub.empty.wait()
         except TimeoutError:
             _log.info("edge drops connections that did not close", connections=self._hub.sockets)
@@ -275,7 +267,9 @@ class EdgeServer:
     def _bus_stays_away(self) -> None:
         self._bus_away_for_long = True
         _log.error("edge closes its clients: the bus stays away", connections=len(self._hub))
-        self._closing_all = asyncio.create_task(self._close_all("the server lost its bus"))
+        self._closing_all = asyncio.create_task(
+            close_all(self._hub, self._settings.shutdown_timeout, "the server lost its bus")
+        )
         self._closing_all.add_done_callback(_report_failure)
 
     def _stop_closing(self) -> None:
@@ -285,17 +279,6 @@ class EdgeServer:
             closing.cancel()
 
     # Stopping
-
-    async def _close_all(self, message: str) -> None:
-        """Close all clients with 4200, spread out, so that they do not all come back at once."""
-        connections = list(self._hub)
-        spread = min(self._settings.shutdown_timeout * _DRAIN_SHARE, len(connections) / _DRAIN_RATE)
-        steps = max(1, int(spread / _DRAIN_STEP))
-        for step in range(steps):
-            for connection in connections[step::steps]:
-                connection.close(ReconnectError(message))
-            if step + 1 < steps:
-                await asyncio.sleep(_DRAIN_STEP)
 
     async def _finish(self) -> None:
         """Withdraw from the cluster, and end what runs."""
@@ -312,30 +295,6 @@ class EdgeServer:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         self._sweeper.stop()
         await self._pages.stop()
-
-
-def _protocol_limits(settings: Settings) -> Limits:
-    burst = max(1, int(settings.client_event_rate))
-    return Limits(
-        messages=RateLimit(settings.message_rate, settings.message_burst),
-        client_events=RateLimit(settings.client_event_rate, burst),
-        # At least a second: pusher-js takes 0 for a missing value.
-        activity_timeout=max(1, int(settings.ping_period)),
-        max_subscriptions=settings.max_subscriptions,
-        max_channel_length=settings.max_channel_length,
-        max_event_length=settings.max_event_length,
-        max_presence_data=settings.max_presence_data,
-    )
-
-
-def _connection_limits(settings: Settings) -> ConnectionLimits:
-    return ConnectionLimits(
-        max_write_buffer=settings.max_write_buffer,
-        drop_when_slow=settings.slow_consumer == "drop",
-        ping_period=settings.ping_period,
-        pong_wait=settings.pong_wait,
-        write_wait=settings.write_wait,
-    )
 
 
 def _report_failure(task: asyncio.Task[None]) -> None:
