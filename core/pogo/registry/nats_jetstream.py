@@ -133,7 +133,10 @@ class JetStreamSession(NatsSession):
         if answer is None:
             raise self._late(CONFIRM_TIMEOUT)
         self._check_answered(answer[0])
-        return wire.decode_stored(answer[1])
+        stored = wire.decode_stored(answer[1])
+        if stored.error is not None and stored.error.err_code != wire.NO_MESSAGE:
+            raise BusUnavailableError(stored.error.description)
+        return stored
 
     async def ask_stream(self, body: dict[str, object]) -> tuple[Headers, list[Answer]]:
         """Ask whichever server has the stream for many of its messages.

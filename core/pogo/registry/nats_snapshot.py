@@ -16,8 +16,10 @@ from pogo.registry.nats_wire import Headers
 _PAGE = 1000
 """Messages of one answer."""
 
+_END = 204
+_NOTHING = 404
 _TOO_MANY = 413
-"""NATS reads no more than 1,024 subjects at once by their names."""
+"""How an answer ends: NATS reads no more than 1,024 subjects at once by their names."""
 
 _PATIENCE = 4.0
 _AGAIN = 0.02
@@ -46,22 +48,13 @@ async def read_entries(ask: Ask, keys: str, reach: int) -> tuple[list[Entry], in
 
 async def _read(ask: Ask, subjects: str) -> tuple[list[Change], int]:
     """Read by name, which is quick however large the stream is, or else page by page."""
-    changes: list[Change] = []
-    up_to = 0
-    after = 0
-    while True:
-        body: dict[str, object] = {"multi_last": [subjects], "batch": _PAGE}
-        if after:
-            body |= {"seq": after + 1, "up_to_seq": up_to}
-        end, answers = await ask(body)
-        if end.status == _TOO_MANY:
-            return await _read_pages(ask, subjects)
-        changes += [wire.change_of(headers, data) for headers, data in answers]
-        if not answers or not end.number(b"Nats-Num-Pending"):
-            # Where there is nothing at all, not even the mark, it does not say up to where.
-            return changes, end.number(b"Nats-UpTo-Sequence")
-        up_to = end.number(b"Nats-UpTo-Sequence")
-        after = end.number(b"Nats-Last-Sequence")
+    end, answers = await ask({"multi_last": [subjects], "batch": _PAGE})
+    if end.status == _TOO_MANY or end.number(b"Nats-Num-Pending"):
+        # Not all at once. The rest might come from a server that is behind.
+        return await _read_pages(ask, subjects)
+    _check(end)
+    # Where there is nothing at all, not even the mark, it does not say up to where.
+    return _changes(answers), end.number(b"Nats-UpTo-Sequence")
 
 
 async def _read_pages(ask: Ask, subjects: str) -> tuple[list[Change], int]:
@@ -73,13 +66,23 @@ async def _read_pages(ask: Ask, subjects: str) -> tuple[list[Change], int]:
     changes: list[Change] = []
     last = 0
     while True:
-        body: dict[str, object] = {"next_by_subj": subjects, "seq": last + 1, "batch": _PAGE}
-        end, answers = await ask(body)
-        changes += [wire.change_of(headers, data) for headers, data in answers]
+        end, answers = await ask({"next_by_subj": subjects, "seq": last + 1, "batch": _PAGE})
+        _check(end)
+        changes += _changes(answers)
         if answers:
             last = changes[-1].revision
         if not answers or not end.number(b"Nats-Num-Pending"):
             return changes, last
+
+
+def _check(end: Headers) -> None:
+    """See that a server could read: otherwise it does not say that there is nothing."""
+    if end.status not in (_END, _NOTHING):
+        raise BusUnavailableError(f"nats-server could not read: status {end.status}")
+
+
+def _changes(answers: list[Answer]) -> list[Change]:
+    return [wire.change_of(headers, data) for headers, data in answers]
 
 
 def _entries(changes: list[Change]) -> list[Entry]:

@@ -33,8 +33,13 @@ before; a plain tombstone would stay for ever."""
 _TOMBSTONE = b"KV-Operation: DEL\r\nNats-TTL: %ds\r\n" % TOMBSTONE_TTL
 _MARKER = b"Nats-TTL: 5s\r\n"
 
+_HEAD = b"NATS/1.0\r\n%b\r\n"
+_TOMBSTONE_SIZE = len(_HEAD % _TOMBSTONE)
+_PADDING = b"Pogo-Padding: %b\r\n"
+
 WRONG_LAST_SEQUENCE = (10071, 10164)
 """JetStream's error codes for a compare-and-set that found another revision."""
+NO_MESSAGE = 10037
 STREAM_NOT_FOUND = 10059
 NOT_ENABLED = (10039, 10076)
 """JetStream's error codes for being switched off, for an account or at all."""
@@ -170,10 +175,17 @@ def entry_of(key: str, stored: Stored) -> Entry | None:
 
 
 def pub_write(key: str, value: bytes | None, reply: bytes, revision: int | None = None) -> bytes:
-    """Write a key, or remove it; with a `revision`, only if its subject is at that sequence."""
-    fields = b"" if value is not None else _TOMBSTONE
+    """Write a key, or remove it; with a `revision`, only if its subject is at that sequence.
+
+    What is written is never smaller than the note of its removal, and all revisions have the same
+    width: a store that is full takes a message only in place of one that is no smaller.
+    """
+    fields = _TOMBSTONE
+    if value is not None:
+        missing = _TOMBSTONE_SIZE - len(value)
+        fields = b"" if missing <= 0 else _PADDING % (b"." * missing)
     if revision is not None:
-        fields += b"Nats-Expected-Last-Subject-Sequence: %d\r\n" % revision
+        fields += b"Nats-Expected-Last-Subject-Sequence: %020d\r\n" % revision
     return pub(KEY_PREFIX + key, value or b"", reply, fields)
 
 
@@ -187,6 +199,6 @@ def pub(subject: str, payload: bytes, reply: bytes, fields: bytes = b"") -> byte
     target = b"%b %b" % (subject.encode(), reply) if reply else subject.encode()
     if not fields:
         return b"PUB %b %d\r\n%b\r\n" % (target, len(payload), payload)
-    head = b"NATS/1.0\r\n%b\r\n" % fields
+    head = _HEAD % fields
     sizes = len(head), len(head) + len(payload)
     return b"HPUB %b %d %d\r\n%b%b\r\n" % (target, *sizes, head, payload)
