@@ -30,6 +30,7 @@ from pogo.registry import (
     Key,
     Registry,
     RegistryError,
+    RegistryUnavailableError,
     RevisionMismatchError,
     Watch,
 )
@@ -113,6 +114,8 @@ class Membership:
         self.name = ""
         # The revision of the own key; 0 while there is none.
         self._revision = 0
+        # Whether it may be there all the same: a beat was sent, and not answered yet.
+        self._is_uncertain = False
         self.nodes = Nodes()
         self.silence = Silence(beat=timing.beat, limit=timing.dead_after)
         # When a node of each role was last heard of.
@@ -206,10 +209,16 @@ class Membership:
 
     def snapshot(self, entries: Sequence[Entry]) -> None:
         """Take all nodes there are."""
+        known = {node.name: node.revision for node in self.nodes.all()}
         came, went = self.nodes.reset(entries)
-        for name in self.nodes:
-            self._heard(name)
-        if self._revision and self.name not in self.nodes:
+        for node in self.nodes.all():
+            # To read a node's key again is no beat.
+            if node.revision != known.get(node.name):
+                self._heard(node.name)
+        own = self.nodes.get(self.name)
+        if own is not None:
+            self._revision = max(self._revision, own.revision)
+        elif self._revision:
             self._lost_name()
         self._tell_nodes(came, went)
 
@@ -221,6 +230,7 @@ class Membership:
             if change.value is None and change.revision > self._revision > 0:
                 self._lost_name()
             elif change.value is not None:
+                self._revision = max(self._revision, change.revision)
                 self._beat_came_back()
         elif change.value is not None:
             self._heard(name)
@@ -263,6 +273,7 @@ class Membership:
         self._lives += 1
         self.name = f"{self.process}-{self._lives}"
         self._revision = 0
+        self._is_uncertain = False
         self._ready = self._ready_at_once
 
     async def _run(self) -> None:
@@ -282,14 +293,22 @@ class Membership:
                     await self._wake.wait()
 
     async def _beat_once(self) -> None:
+        if not self._registry.connected:
+            raise RegistryUnavailableError("the registry is not connected")
+        if self._is_uncertain and not self._revision:
+            # The key may have been written, and removed by now: a name never lives again.
+            self._rename()
         name = self.name
+        self._is_uncertain = True
         value = msgspec.json.encode(NodeState(self.process, self._ready))
         try:
             revision = await self._registry.compare_and_set(self._key, value, self._revision)
         except RevisionMismatchError as error:
+            self._is_uncertain = False
             if name == self.name:
                 self._beat_refused(error.actual)
         else:
+            self._is_uncertain = False
             if name == self.name:
                 self._revision = revision
 
@@ -306,15 +325,18 @@ class Membership:
         """Come back under a new name."""
         if self._leaving:
             return
-        self._unsettle()
         old = self.name
-        self._take_name()
+        self._rename()
         if self._settlement.is_new(self._registry.epoch):
             _log.warning("the registry began anew, coming back", node=self.name, old=old)
         else:
             _log.warning("taken for dead, coming back", node=self.name, old=old)
             # What was under way then may have been written after the purge.
             self._spawn(self._purge(old))
+
+    def _rename(self) -> None:
+        self._unsettle()
+        self._take_name()
         for listener in self._listeners:
             listener.renamed()
         self._wake.set()

@@ -54,6 +54,10 @@ class Nodes:
         """Return a node, if it lives."""
         return self._nodes.get(name)
 
+    def all(self) -> list[Node]:
+        """Return all live nodes."""
+        return list(self._nodes.values())
+
     def of_role(self, role: str) -> list[Node]:
         """Return the live nodes of a role."""
         return [node for node in self._nodes.values() if node.role == role]
