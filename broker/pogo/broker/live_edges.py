@@ -1,10 +1,10 @@
 """Whether anyone is there to deliver to, as the cluster tells it."""
 
-from pogo.cluster import EDGE, Membership
+from pogo.cluster import EDGE, Listener, Membership
 
 
-class LiveEdges:
-    """Follows the edges of the cluster. A `Listener` of the membership.
+class LiveEdges(Listener):
+    """Follows the edges of the cluster.
 
     In doubt there are edges: while the registry is away, and until there has been none of them in
     sight for as long as a node may be silent.
@@ -34,9 +34,3 @@ class LiveEdges:
     def node_down(self, name: str) -> None:
         """Take one that does not live any more."""
         self._edges.discard(name)
-
-    def renamed(self) -> None:
-        """Do nothing: this process is no edge."""
-
-    def settled(self) -> None:
-        """Do nothing."""

@@ -20,7 +20,7 @@ from pogo.broker.metrics import BrokerMetrics
 from pogo.broker.publisher import Publisher
 from pogo.bus import Bus
 from pogo.bus.connection import describe
-from pogo.cluster import BROKER, TIMING, Membership, Timing
+from pogo.cluster import BROKER, TIMING, Listener, Membership, Timing
 from pogo.registry import Registry, RegistryError
 from pogo.rpc.v1 import broker_pb2_grpc
 from pogo.settings import App, Settings
@@ -50,7 +50,7 @@ REPLY_GRACE = 0.5
 log = get_logger()
 
 
-class BrokerServer:
+class BrokerServer(Listener):
     """Listens for publishers by gRPC, and publishes on the bus.
 
     The bus and the registry are the caller's: started before `start`, closed after `stop`.
@@ -185,15 +185,6 @@ class BrokerServer:
         return self._bus.connected and self.sees_cluster
 
     # What the membership tells
-
-    def node_up(self, name: str) -> None:
-        """Do nothing."""
-
-    def node_down(self, name: str) -> None:
-        """Do nothing."""
-
-    def renamed(self) -> None:
-        """Do nothing: a broker has nothing to write anew."""
 
     def settled(self) -> None:
         """Serve, now that the nodes of the cluster have been seen."""

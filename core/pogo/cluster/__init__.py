@@ -5,7 +5,8 @@ every view of the cluster is a pure function of the registry's keys.
 """
 
 from pogo.cluster.feed import LiveFeed, View
-from pogo.cluster.membership import BROKER, EDGE, TIMING, Listener, Membership, Timing
+from pogo.cluster.listener import Listener
+from pogo.cluster.membership import BROKER, EDGE, TIMING, Membership, Timing
 from pogo.cluster.nodes import Node
 from pogo.cluster.queries import ChannelCount, Channels, ClusterQueries, Count, Ids
 from pogo.cluster.questions import QUESTIONS, Edges, TooManyQuestionsError

@@ -2,8 +2,7 @@
 
 - **Beats** are compare-and-sets on the node's own key. One that finds the key gone tells the node
   that it was taken for dead, or that the registry began anew.
-- **Reaping**: whoever sees a node stand still (`pogo.cluster.silence`) removes its key by a
-  compare-and-set at the revision last seen, and then purges what it wrote. One of several wins.
+- **Reaping**: whoever sees a node stand still declares it dead (`pogo.cluster.reaper`).
 - **Coming back**: under a new name, with everything written anew.
 - **Settled** means that what this process sees is the cluster as it is. While it is not (the
   registry is away, the own entries are not all there, or others are still coming back to a registry
@@ -16,12 +15,14 @@ import contextlib
 import time
 from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 import msgspec
 
 from pogo.bus.subjects import encode_token
+from pogo.cluster.listener import Listener
 from pogo.cluster.nodes import Nodes, NodeState
+from pogo.cluster.reaper import Reaper
 from pogo.cluster.settlement import Settlement
 from pogo.cluster.silence import Silence
 from pogo.registry import (
@@ -54,33 +55,11 @@ TIMING = Timing()
 _RETRY = 0.1
 """Seconds before a beat that the registry did not take is tried again."""
 
-_STRANGER_AFTER = 10.0
-"""Seconds after which entries of a node that nobody knows are purged: its own key comes first."""
-
 EDGE = "edge"
 BROKER = "broker"
 """The roles of nodes."""
 
 _log = get_logger()
-
-
-class Listener(Protocol):
-    """Whoever follows the cluster. Must not raise and must not block.
-
-    A node that goes is told before the ones that come.
-    """
-
-    def node_up(self, name: str) -> None:
-        """Take that a node lives."""
-
-    def node_down(self, name: str) -> None:
-        """Take that it does not live any more."""
-
-    def renamed(self) -> None:
-        """Take that this process has a new name, under which nothing is written yet."""
-
-    def settled(self) -> None:
-        """Take that the cluster is now as it seems."""
 
 
 class Membership:
@@ -120,8 +99,7 @@ class Membership:
         self.silence = Silence(beat=timing.beat, limit=timing.dead_after)
         # When a node of each role was last heard of.
         self._role_heard: dict[str, float] = {}
-        # Nodes that entries were seen of and that nobody knows, and since when.
-        self._strangers: dict[str, float] = {}
+        self._reaper = Reaper(registry, self.nodes, self.silence, self._spawn)
         self._settlement = Settlement(timing.dead_after, self._try_to_settle)
         self._listeners: list[Listener] = []
         self._wake = asyncio.Event()
@@ -178,7 +156,7 @@ class Membership:
 
     def stranger(self, name: str) -> None:
         """Take that there are entries of a node that does not live: they may have to be purged."""
-        self._strangers.setdefault(name, self._clock())
+        self._reaper.stranger(name, self._clock())
 
     async def leave(self) -> None:
         """Withdraw from the cluster.
@@ -231,7 +209,7 @@ class Membership:
                 self._lost_name()
             elif change.value is not None:
                 self._revision = max(self._revision, change.revision)
-                self._beat_came_back()
+                self._reaper.own_beat(name, self._clock())
         elif change.value is not None:
             self._heard(name)
         self._tell_nodes(came, went)
@@ -249,7 +227,7 @@ class Membership:
             for listener in self._listeners:
                 listener.node_down(name)
         for name in came:
-            self._strangers.pop(name, None)
+            self._reaper.lives(name)
             for listener in self._listeners:
                 listener.node_up(name)
         self._try_to_settle()
@@ -287,6 +265,10 @@ class Membership:
             except RegistryError as error:
                 _log.debug("beat not taken", node=self.name, reason=str(error))
                 self.silence.broken()
+                pause = _RETRY
+            except Exception:  # noqa: BLE001 (a safety net)
+                # A node that beats no more would be dead while it serves.
+                _log.exception("beat failed", node=self.name)
                 pause = _RETRY
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(pause):
@@ -332,7 +314,7 @@ class Membership:
         else:
             _log.warning("taken for dead, coming back", node=self.name, old=old)
             # What was under way then may have been written after the purge.
-            self._spawn(self._purge(old))
+            self._spawn(self._reaper.purge(old))
 
     def _rename(self) -> None:
         self._unsettle()
@@ -340,38 +322,6 @@ class Membership:
         for listener in self._listeners:
             listener.renamed()
         self._wake.set()
-
-    def _beat_came_back(self) -> None:
-        now = self._clock()
-        dead = self.silence.own_beat(now, self._others())
-        for name in dead:
-            self._spawn(self._reap(name))
-        for name in [n for n, since in self._strangers.items() if now - since > _STRANGER_AFTER]:
-            del self._strangers[name]
-            if name not in self.nodes:
-                self._spawn(self._purge(name))
-
-    def _others(self) -> list[str]:
-        return [name for name in self.nodes if name != self.name]
-
-    async def _reap(self, name: str) -> None:
-        node = self.nodes.get(name)
-        if node is None:
-            return
-        try:
-            await self._registry.compare_and_set(node.key, None, node.revision)
-        except RegistryError as error:
-            _log.debug("node not reaped", node=name, reason=str(error))
-            return
-        _log.warning("node declared dead", node=name, role=node.role, by=self.name)
-        await self._purge(name)
-
-    async def _purge(self, name: str) -> None:
-        try:
-            await self._registry.purge(name)
-        except RegistryError as error:
-            # Its entries do not count. Whoever sees them next purges them.
-            _log.info("node not purged", node=name, reason=str(error))
 
     def _ready_edges(self) -> set[str]:
         return {node.state.process for node in self.nodes.of_role(EDGE) if node.state.ready}

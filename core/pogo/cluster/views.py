@@ -1,6 +1,7 @@
 """The views of one process: each follows a topic, and all of them follow the nodes."""
 
 from pogo.cluster.feed import LiveFeed, View
+from pogo.cluster.listener import Listener
 from pogo.cluster.membership import Membership
 from pogo.registry import Registry, Watch
 
@@ -21,8 +22,8 @@ class Following:
         self._views.forget(self.feed)
 
 
-class Views:
-    """Keeps views up to date with the entries of live nodes. A `Listener` of the membership."""
+class Views(Listener):
+    """Keeps views up to date with the entries of live nodes."""
 
     def __init__(self, registry: Registry, membership: Membership) -> None:
         self._registry = registry
@@ -64,9 +65,6 @@ class Views:
         """Count it no more."""
         for feed in list(self._feeds):
             feed.node_down(name)
-
-    def renamed(self) -> None:
-        """Do nothing: what this process sees has not changed."""
 
     def settled(self) -> None:
         """Let every view tell others."""

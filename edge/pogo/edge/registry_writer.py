@@ -5,7 +5,7 @@ import contextlib
 import itertools
 from collections.abc import Iterable
 
-from pogo.cluster import Membership
+from pogo.cluster import Listener, Membership
 from pogo.edge.metrics import EdgeMetrics
 from pogo.registry import Key, Registry, RegistryError, RegistryUnavailableError, Write
 from pogo.registry.keys import NODES
@@ -29,12 +29,12 @@ Place = tuple[str, str]
 """A key without its owner, which is always this edge: its topic and its item."""
 
 
-class RegistryWriter:
+class RegistryWriter(Listener):
     """Writes what is wanted, under the name that this edge has in the cluster.
 
     What is to be written is kept as the desired state of each place: the last word on a place
     wins, one write to it is under way at a time, and a registry that is away costs no more memory
-    than the entries that are there or wanted. A `Listener` of the membership.
+    than the entries that are there or wanted.
     """
 
     def __init__(self, registry: Registry, membership: Membership, metrics: EdgeMetrics) -> None:
@@ -107,15 +107,6 @@ class RegistryWriter:
             await self._repair()
 
     # What the membership tells
-
-    def node_up(self, name: str) -> None:
-        """Do nothing."""
-
-    def node_down(self, name: str) -> None:
-        """Do nothing."""
-
-    def settled(self) -> None:
-        """Do nothing."""
 
     def renamed(self) -> None:
         """Write everything anew: nothing is there under the new name."""
