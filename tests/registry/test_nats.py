@@ -289,7 +289,7 @@ async def test_a_question_that_is_not_answered(
         (commands, *_) = arguments
         assert isinstance(commands, list)
         if b"STREAM.MSG.GET" in commands[0](b"reply"):
-            return [(nats_wire.Headers(0, {}), answer)]
+            return [(nats_wire.Headers(b""), answer)]
         return await ask_really(connection, commands, CONFIRM_TIMEOUT)
 
     monkeypatch.setattr(NatsRegistryConnection, "_asked", asked)

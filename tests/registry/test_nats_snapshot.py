@@ -2,7 +2,7 @@
 
 import asyncio
 import itertools
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from unittest.mock import patch
 
 import pytest
@@ -19,6 +19,13 @@ from tests.registry.helpers import TOPIC, key
 PAGE = 3
 Log = Sequence[tuple[str, bytes | None]]
 """What was written, in order; the revisions count from one."""
+
+
+def _headers(status: int, fields: Mapping[bytes, bytes] | None = None) -> Headers:
+    """Write headers as nats-server does."""
+    first = b"NATS/1.0 %d Words" % status if status else b"NATS/1.0"
+    lines = [first, *(b"%b: %b" % field for field in (fields or {}).items())]
+    return Headers(b"\r\n".join([*lines, b"", b""]))
 
 
 class Servers:
@@ -44,13 +51,13 @@ class Servers:
         for revision, (name, _) in enumerate(self._log[:position], start=1):
             newest[name] = revision
         if "multi_last" in body and len(newest) > self._by_name:
-            return Headers(413, {}), []
+            return _headers(413), []
         first, last = (body.get("seq", 0), body.get("up_to_seq", position))
         assert isinstance(first, int)
         assert isinstance(last, int)
         found = [each for each in sorted(newest.values()) if first <= each <= last]
         if not found:
-            return Headers(404, {}), []
+            return _headers(404), []
         page = found[:PAGE]
         fields = {
             b"Nats-Num-Pending": b"%d" % (len(found) - len(page)),
@@ -58,7 +65,7 @@ class Servers:
         }
         if "multi_last" in body:
             fields[b"Nats-UpTo-Sequence"] = b"%d" % last
-        return Headers(204, fields), [self._message(revision) for revision in page]
+        return _headers(204, fields), [self._message(revision) for revision in page]
 
     def _message(self, revision: int) -> Answer:
         name, value = self._log[revision - 1]
@@ -68,7 +75,7 @@ class Servers:
         }
         if value is None:
             fields[b"KV-Operation"] = b"DEL"
-        return Headers(0, fields), value or b""
+        return _headers(0, fields), value or b""
 
 
 def read(log: Log, positions: Iterable[int], by_name: int) -> tuple[dict[str, bytes], int]:
@@ -127,7 +134,21 @@ async def test_an_answer_that_is_an_error(status: int) -> None:
     """A server that could not read does not say that there is nothing."""
 
     async def fail(_: dict[str, object]) -> tuple[Headers, list[Answer]]:
-        return Headers(status, {}), []
+        return _headers(status), []
 
     with pytest.raises(BusUnavailableError):
         await read_entries(fail, f"{TOPIC}.>", 0)
+
+
+def test_headers() -> None:
+    """A field is found by its whole name, and a status where there is one."""
+    headers = _headers(404, {b"Nats-Last-Sequence": b"7", b"Sequence": b"8"})
+
+    assert (404, 7, b"8", None) == (
+        headers.status,
+        headers.number(b"Nats-Last-Sequence"),
+        headers.get(b"Sequence"),
+        headers.get(b"Nats"),
+    )
+    assert (0, 0) == (_headers(0).status, _headers(0).number(b"Sequence"))
+    assert (0, None) == (Headers(b"").status, Headers(b"").get(b"Sequence"))

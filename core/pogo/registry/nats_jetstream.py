@@ -62,7 +62,7 @@ class JetStreamSession(NatsSession):
 
     def received(self, sid: int, subject: bytes, raw_headers: bytes | None, data: bytes) -> None:
         """Take one message."""
-        headers = Headers.parse(raw_headers)
+        headers = Headers(raw_headers or b"")
         if sid == _INBOX:
             self._questions.answered(subject, headers, data)
         else:

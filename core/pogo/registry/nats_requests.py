@@ -47,7 +47,7 @@ class Stream:
     def __init__(self, done: asyncio.Future[None]) -> None:
         self.done = done
         self.answers: list[Answer] = []
-        self.end = Headers(0, {})
+        self.end = Headers(b"")
 
     def take(self, number: int, headers: Headers, data: bytes) -> bool:
         """Take one answer, or the end of them."""

@@ -5,7 +5,6 @@ change on a subject of its topic: watching costs no consumer on the server.
 """
 
 import base64
-from dataclasses import dataclass
 
 import msgspec
 
@@ -94,26 +93,35 @@ decode_stored = msgspec.json.Decoder(Stored).decode
 encode = msgspec.json.encode
 
 
-@dataclass(frozen=True, slots=True)
 class Headers:
-    """The headers of one message, and the status of an answer that has one."""
+    """The headers of one message, looked into only as far as somebody asks.
 
-    status: int
-    fields: dict[bytes, bytes]
+    A change carries six of them, of which three matter.
+    """
 
-    @classmethod
-    def parse(cls, raw: bytes | None) -> "Headers":
-        """Read `NATS/1.0 404 Message Not Found` and the lines behind it."""
-        if not raw:
-            return cls(0, {})
-        first, *lines = raw.split(b"\r\n")
-        status = first[9:12]
-        pairs = (line.partition(b": ") for line in lines if line)
-        return cls(int(status) if status else 0, {name: value for name, _, value in pairs})
+    __slots__ = ("_raw",)
+
+    def __init__(self, raw: bytes) -> None:
+        """Take `NATS/1.0`, perhaps a status behind it (`404 Message Not Found`), and the fields."""
+        self._raw = raw
+
+    @property
+    def status(self) -> int:
+        """The status of an answer that has one, else 0."""
+        return int(self._raw[9:12]) if self._raw[8:9] == b" " else 0
+
+    def get(self, name: bytes) -> bytes | None:
+        """Return the value of a field, if there is one."""
+        raw = self._raw
+        start = raw.find(b"\r\n%b: " % name)
+        if start < 0:
+            return None
+        start += len(name) + 4
+        return raw[start : raw.index(b"\r\n", start)]
 
     def number(self, name: bytes) -> int:
         """Return a number, 0 where there is none."""
-        return int(self.fields.get(name, b"0"))
+        return int(self.get(name) or 0)
 
 
 def stream_config(*, replicas: int, max_bytes: int) -> dict[str, object]:
@@ -160,10 +168,11 @@ def is_marker(key: str) -> bool:
 
 def change_of(headers: Headers, data: bytes) -> Change:
     """Read a change, as it was republished or read from the stream."""
-    fields = headers.fields
-    key = fields[b"Nats-Subject"].decode().removeprefix(KEY_PREFIX)
-    value = None if b"KV-Operation" in fields else data
-    return Change(key, value, int(fields[b"Nats-Sequence"]))
+    subject, revision = headers.get(b"Nats-Subject"), headers.get(b"Nats-Sequence")
+    assert subject is not None
+    assert revision is not None
+    value = None if headers.get(b"KV-Operation") else data
+    return Change(subject[len(KEY_PREFIX) :].decode(), value, int(revision))
 
 
 def entry_of(key: str, stored: Stored) -> Entry | None:
