@@ -6,22 +6,25 @@ from pydantic import SecretStr
 from pogo.bus.memory import MemoryBus
 from pogo.bus.nats import NatsBus
 from pogo.bus.redis import RedisBus, RedisOptions
-from pogo.cli.buses import open_bus, redis_options
+from pogo.cli.buses import open_bus, open_registry, redis_options
 from pogo.cli.errors import UsageError
+from pogo.registry.memory import MemoryRegistry
+from pogo.registry.nats import NatsRegistry
+from pogo.registry.redis import RedisRegistry
 from pogo.settings import Settings
 
 
 @pytest.mark.parametrize(
-    ("settings", "adapter"),
+    ("settings", "bus", "registry"),
     [
-        (Settings(bus="memory"), MemoryBus),
-        (Settings(bus="nats"), NatsBus),
-        (Settings(bus="redis"), RedisBus),
+        (Settings(bus="memory"), MemoryBus, MemoryRegistry),
+        (Settings(bus="nats"), NatsBus, NatsRegistry),
+        (Settings(bus="redis"), RedisBus, RedisRegistry),
     ],
 )
-def test_each_setting_has_its_adapter(settings: Settings, adapter: type) -> None:
+def test_each_setting_has_its_adapters(settings: Settings, bus: type, registry: type) -> None:
     """None of them connects before it is started."""
-    assert adapter is type(open_bus(settings))
+    assert (bus, registry) == (type(open_bus(settings)), type(open_registry(settings)))
 
 
 def test_every_setting_of_redis_reaches_the_adapter() -> None:

@@ -16,6 +16,7 @@ from pogo.cli.local import LocalServer
 from pogo.settings import load_settings
 from tests.cli.conftest import Run
 from tests.cli.process import TIMEOUT, Pogo, run_pogo
+from tests.registry.nats_helpers import PlainNatsServer
 from tests.servers import HOST, NatsServer, RedisServer
 
 ANY_PORT = ("--port", "0", "--grpc-port", "0", "--metrics-port", "0")
@@ -223,8 +224,25 @@ async def test_edge_and_broker_meet_on_a_bus(tmp_path: Path, bus: str) -> None:
 
     assert (0, "ok", "") == published
     assert (0, 0) == codes
-    assert any("presence is per node" in line for line in edge.err)
     assert "redis-secret" not in "\n".join([*edge.err, *broker.err])
+
+
+@pytest.mark.parametrize("command", ["edge", "broker"])
+async def test_jetstream_is_off(tmp_path: Path, command: str) -> None:
+    """It cannot work, and the message says how it can: exit code 2."""
+    ports = ("--metrics-port", "0", "--port" if command == "edge" else "--grpc-port", "0")
+    async with PlainNatsServer(tmp_path / "nats") as server:
+        env = {
+            "POGO_BUS": "nats",
+            "POGO_NATS_URL": server.url,
+            "POGO_APP_ID": "a",
+            "POGO_APP_SECRET": "s" * 20,
+        }
+        code, _, err = await run_pogo(tmp_path, command, *ports, env=env)
+
+    assert 2 == code
+    assert "pogo: JetStream is off on this nats-server" in err
+    assert "nats-server --jetstream" in err
 
 
 async def test_a_host_that_is_none_is_no_taken_port(tmp_path: Path) -> None:
