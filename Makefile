@@ -17,7 +17,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 .DELETE_ON_ERROR:
 # What runs at the same time would only be slower, and harder to read.
 .NOTPARALLEL:
-.PHONY: help run test lint types proto proto-check unit e2e test-cluster test-chaos test-load wheel clean
+.PHONY: help run test lint types proto proto-check unit e2e test-cluster test-chaos test-load bench-presence wheel clean
 
 help: ## List the targets
 	@sed -n 's/^\([a-z0-9-]*\):.*## /\1|/p' $(MAKEFILE_LIST) | awk -F'|' '{printf "  %-12s %s\n", $$1, $$2}'
@@ -50,6 +50,10 @@ test-chaos: $(DONE)/dev $(DONE)/servers ## Kill servers for minutes and see that
 
 test-load: $(DONE)/dev $(DONE)/servers ## Connect thousands of clients and see that memory stays
 	$(BIN)/pytest -m load
+
+bench-presence: $(DONE)/dev ## Measure what presence costs, and how many joins one nats-server absorbs
+	$(BIN)/python -m bench.presence
+	$(BIN)/python -m bench.presence --storm
 
 proto: $(DONE)/dev ## Regenerate the code of proto/
 	$(call generate,proto)

@@ -96,7 +96,7 @@ def test_only_the_difference_is_told_in_the_end() -> None:
 
 
 def test_beyond_the_limit_those_who_came_first_are_present() -> None:
-    """Whoever found no place comes in when somebody leaves, the longest waiting first."""
+    """Whoever found no place comes in some time after somebody left, the longest waiting first."""
     roster = Roster(2)
     _apply(roster, "1", _value("a"), 1)
     _apply(roster, "2", _value("b"), 2)
@@ -105,10 +105,29 @@ def test_beyond_the_limit_those_who_came_first_are_present() -> None:
     assert [] == _apply(roster, "4", _value("d"), 4)
     assert [] == _apply(roster, "5", _value("a"), 5)
     assert ["a", "b"] == sorted(roster.members)
-    assert ["-b", "+c"] == _told(_apply(roster, "2", None, 6))
-    assert ["-c", "+d"] == _told(_apply(roster, "3", None, 7))
+    assert not roster.has_place
+    assert ["-b"] == _told(_apply(roster, "2", None, 6))
+    assert roster.has_place
+    roster.promote()
+    assert ["+c"] == _told(roster.settle())
+    assert ["-c"] == _told(_apply(roster, "3", None, 7))
     assert [] == _apply(roster, "1", None, 8)
+    roster.promote()
+    assert ["+d"] == _told(roster.settle())
     assert ["a", "d"] == sorted(roster.members)
+    assert not roster.has_place
+
+
+def test_who_was_refused_is_never_seen() -> None:
+    """A place that becomes free is not given to somebody whose entry is about to go."""
+    roster = Roster(1)
+    _apply(roster, "1", _value("a"), 1)
+    _apply(roster, "2", _value("b"), 2)
+
+    assert ["-a"] == _told(_apply(roster, "1", None, 3))
+    assert [] == _apply(roster, "2", None, 4)
+    assert not roster.has_place
+    assert ["+b"] == _told(_apply(roster, "3", _value("b"), 5))
 
 
 def test_an_earlier_user_displaces_a_later_one() -> None:
@@ -144,6 +163,11 @@ def test_the_roster_is_a_function_of_the_entries(
         entries.pop(key, None)
         if value is not None:
             entries[key] = value, revision
+    while roster.has_place:
+        roster.promote()
+        for step in roster.settle():
+            assert isinstance(step, Joined)
+            present.add(step.member.user_id)
     other = Roster(limit)
     other.reset((key, value, revision) for key, (value, revision) in entries.items())
     other.settle()

@@ -4,7 +4,9 @@ An entry stands for one connection; a user is present while they have one. Every
 same roster from the same entries:
 
 - a user's information is that of their entry with the lowest revision;
-- of more users than the limit allows, those whose lowest revision is lowest are present.
+- of more users than the limit allows, those whose lowest revision is lowest are present;
+- whoever found no place is kept out when one becomes free, until `promote`: their entry is about to
+  be removed, since their edge refused them. One that stays was let in by an edge that saw it later.
 """
 
 from collections.abc import Iterable
@@ -42,7 +44,7 @@ class _Presence:
 class Roster:
     """The users present on one channel, and what changed since subscribers were last told."""
 
-    __slots__ = ("_entries", "_limit", "_members", "_touched", "_users")
+    __slots__ = ("_entries", "_kept_out", "_limit", "_members", "_touched", "_users")
 
     def __init__(self, limit: int) -> None:
         """Begin empty; `limit` is the most users that can be present."""
@@ -53,6 +55,8 @@ class Roster:
         # What subscribers have been told, by user id, and whom that may no longer be true of.
         self._members: dict[str, Member] = {}
         self._touched: set[str] = set()
+        # Those who found no place.
+        self._kept_out: set[str] = set()
 
     @property
     def members(self) -> dict[str, Member]:
@@ -84,6 +88,16 @@ class Roster:
         """Tell what has changed since the last time: first who left, then who joined."""
         touched, self._touched = self._touched, set()
         return self._difference(touched) if touched else []
+
+    @property
+    def has_place(self) -> bool:
+        """Whether there is a free place, and somebody who found none before."""
+        return bool(self._kept_out) and len(self._members) < self._limit
+
+    def promote(self) -> None:
+        """Let those in who found no place and are there still."""
+        self._touched.update(self._kept_out)
+        self._kept_out.clear()
 
     def user_of(self, key: str) -> str | None:
         """Tell whose entry it is, if it is there."""
@@ -138,10 +152,12 @@ class Roster:
 
     def _admitted(self) -> set[str] | dict[str, dict[str, _Presence]]:
         """Every user, or where there are too many those who came first."""
-        if len(self._users) <= self._limit:
+        self._kept_out.intersection_update(self._users)
+        if len(self._users) <= self._limit and not self._kept_out:
             return self._users
         by_age = sorted(self._users, key=lambda user_id: self._first(user_id).revision)
-        return set(by_age[: self._limit])
+        self._kept_out.update(by_age[self._limit :])
+        return set(by_age[: self._limit]) - self._kept_out
 
     def _first(self, user_id: str) -> _Presence:
         """The entry of a user that speaks for them: entries are kept by age."""

@@ -19,6 +19,10 @@ from pogo.pusher.presence import Joined, Roster
 from pogo.registry import Entry, Key
 from pogo.registry.keys import presence_topic
 
+_PROMOTE_AFTER = 1.0
+"""Seconds for which the place of someone who left stays free for nobody who was refused it: the
+edge that refused them is about to remove their entry."""
+
 
 class ChannelPresence:
     """Who is present on one channel, as this edge sees it. A view of the channel's topic."""
@@ -44,6 +48,7 @@ class ChannelPresence:
         self._joining: dict[str, tuple[Connection, str]] = {}
         self._arrived: dict[str, str] = {}
         self._following: Following | None = None
+        self._promotion: asyncio.TimerHandle | None = None
         self.stopped = False
 
     @property
@@ -72,6 +77,8 @@ class ChannelPresence:
     def stop(self) -> None:
         """Watch no more."""
         self.stopped = True
+        if self._promotion is not None:
+            self._promotion.cancel()
         following, self._following = self._following, None
         if following is not None:
             following.stop()
@@ -126,10 +133,19 @@ class ChannelPresence:
             else:
                 message = frames.member_removed(name, transition.user_id)
             self._channel.announce(frame_text(message))
+        if self._roster.has_place and self._promotion is None:
+            loop = asyncio.get_running_loop()
+            self._promotion = loop.call_later(_PROMOTE_AFTER, self._promote)
         if self._arrived:
             arrived, self._arrived = self._arrived, {}
             for item, key in arrived.items():
                 self._admit(item, key)
+
+    def _promote(self) -> None:
+        self._promotion = None
+        self._roster.promote()
+        if self._membership.is_settled:
+            self.settle()
 
     def _note_own(self, text: str) -> None:
         key = Key.parse(text)
