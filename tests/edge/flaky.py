@@ -1,7 +1,8 @@
 """A registry writer, and a registry that makes it hard for it."""
 
 import asyncio
-from collections.abc import Callable, Sequence
+import contextlib
+from collections.abc import AsyncIterator, Callable, Sequence
 
 from prometheus_client import CollectorRegistry
 
@@ -10,6 +11,7 @@ from pogo.edge.metrics import EdgeMetrics
 from pogo.edge.registry_writer import RegistryWriter
 from pogo.registry import Key, RegistryError, RegistryUnavailableError, StatusListener, Write
 from pogo.registry.memory import MemoryRegistry
+from tests.edge.helpers import eventually
 
 TOPIC = "p.app.room"
 QUICK = Timing(beat=0.04, dead_after=0.12)
@@ -107,3 +109,19 @@ class Case:
     def failures(self) -> float | None:
         """Read the metric."""
         return self.metrics.get_sample_value("pogo_websocket_registry_write_failures_total")
+
+
+@contextlib.asynccontextmanager
+async def running_case() -> AsyncIterator[Case]:
+    """Let an edge live and its writer run."""
+    case = Case()
+    case.membership.start()
+    tasks = [asyncio.create_task(work()) for work in (case.writer.run, case.writer.run_repairs)]
+    try:
+        await eventually(lambda: case.membership.is_settled)
+        yield case
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        await case.membership.leave()

@@ -1,5 +1,4 @@
 import asyncio
-import contextlib
 from collections.abc import AsyncIterator
 
 import pytest
@@ -9,23 +8,15 @@ from pogo.cluster import EDGE
 from pogo.registry import Entry, RegistryUnavailableError, Write
 from pogo.registry.keys import nodes_topic
 from pogo.registry.memory import MemoryRegistry
-from tests.edge.flaky import TOPIC, Case
+from tests.edge.flaky import TOPIC, Case, running_case
 from tests.edge.helpers import eventually
 
 
 @pytest.fixture(name="case")
 async def _case(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Case]:
     monkeypatch.setattr("pogo.edge.registry_writer._RETRY", 0.01)
-    case = Case()
-    case.membership.start()
-    tasks = [asyncio.create_task(work()) for work in (case.writer.run, case.writer.run_repairs)]
-    await eventually(lambda: case.membership.is_settled)
-    yield case
-    for task in tasks:
-        task.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await task
-    await case.membership.leave()
+    async with running_case() as case:
+        yield case
 
 
 async def test_entries_are_written_and_removed(case: Case) -> None:
