@@ -1,71 +1,77 @@
 """Following topics of the registry off everyone's path: whenever it is there, some at a time."""
 
 import asyncio
-from dataclasses import dataclass
 
 from pogo.cluster import Following, View, Views
 from pogo.registry import RegistryUnavailableError
-from pogo.registry.concurrency import for_each
 from pogo.telemetry import get_logger
 
 _log = get_logger()
 
-_AT_ONCE = 32
+_WORKERS = 32
 """Topics that are asked for at a time."""
 
-_RETRY_WAIT = 0.2
+_RETRY_WAIT = 0.1
 """Seconds before a registry that was away is asked again."""
 
 
-@dataclass(slots=True)
 class _Interest:
-    topic: str
-    following: Following | None = None
+    """That a view wants to follow a topic, until it does, or does not want to any more."""
+
+    __slots__ = ("ended", "following", "topic", "view")
+
+    def __init__(self, topic: str, view: View) -> None:
+        self.topic = topic
+        self.view = view
+        self.following: Following | None = None
+        self.ended = False
 
 
 class Follower:
-    """Keeps views following their topics, however often the registry is away."""
+    """Keeps views following their topics, however often the registry is away.
+
+    What waits is bounded by the views there are: one for each channel or user that clients here
+    are interested in.
+    """
 
     def __init__(self, views: Views) -> None:
         self._views = views
         self._interests: dict[View, _Interest] = {}
-        # Those that do not follow yet.
-        self._waiting: dict[View, None] = {}
-        self._wake = asyncio.Event()
+        self._waiting: asyncio.Queue[_Interest] = asyncio.Queue()
 
     def follow(self, topic: str, view: View) -> None:
         """Have a view follow a topic, as soon as may be."""
-        self._interests[view] = _Interest(topic)
-        self._waiting[view] = None
-        self._wake.set()
+        interest = self._interests[view] = _Interest(topic, view)
+        self._waiting.put_nowait(interest)
 
     def unfollow(self, view: View) -> None:
         """Tell a view nothing more. Idempotent."""
-        self._waiting.pop(view, None)
         interest = self._interests.pop(view, None)
-        if interest is not None and interest.following is not None:
-            interest.following.stop()
+        if interest is not None:
+            interest.ended = True
+            if interest.following is not None:
+                interest.following.stop()
 
     async def run(self) -> None:
         """Follow, for ever."""
-        while True:
-            self._wake.clear()
-            try:
-                await for_each(list(self._waiting), self._follow, at_once=_AT_ONCE)
-            except RegistryUnavailableError as error:
-                _log.debug("topics wait to be followed", reason=str(error))
-                await asyncio.sleep(_RETRY_WAIT)
-            if not self._waiting:
-                await self._wake.wait()
+        async with asyncio.TaskGroup() as group:
+            for _ in range(_WORKERS):
+                group.create_task(self._work())
 
-    async def _follow(self, view: View) -> None:
-        interest = self._interests.get(view)
-        if interest is None:
-            return
-        following = await self._views.follow(interest.topic, view)
-        if self._interests.get(view) is not interest:
-            # Nobody wants to know any more.
-            following.stop()
-            return
-        interest.following = following
-        self._waiting.pop(view, None)
+    async def _work(self) -> None:
+        while True:
+            interest = await self._waiting.get()
+            if interest.ended:
+                continue
+            try:
+                following = await self._views.follow(interest.topic, interest.view)
+            except RegistryUnavailableError as error:
+                _log.debug("topic waits to be followed", reason=str(error))
+                await asyncio.sleep(_RETRY_WAIT)
+                self._waiting.put_nowait(interest)
+                continue
+            if interest.ended:
+                # Nobody wants to know any more.
+                following.stop()
+            else:
+                interest.following = following

@@ -25,18 +25,14 @@ from pogo.pusher.events import (
     SubscriptionCancelled,
     SubscriptionRequested,
 )
-from pogo.registry import Registry, RegistryUnavailableError
-from pogo.registry.concurrency import for_each
+from pogo.registry import Registry
 from pogo.rpc.v1.delivery_pb2 import Delivery
 from pogo.telemetry import get_logger
 
 _log = get_logger()
 
 _RETRY_WAIT = 0.1
-"""Seconds before a bus or a registry that did not confirm is asked again."""
-
-_FOLLOWED_AT_ONCE = 64
-"""Topics of the registry that are asked for at a time."""
+"""Seconds before a bus that did not confirm is asked again."""
 
 
 class Hub:
@@ -55,7 +51,6 @@ class Hub:
         """Make the hub of an edge; limits are per channel, in users and bytes."""
         self._bus = bus
         self._membership = membership
-        self._views = Views(registry, membership)
         self._max_members = max_members
         self._max_backlog = max_backlog
         self._metrics = metrics
@@ -73,7 +68,7 @@ class Hub:
         self.empty.set()
         self.subscriptions = 0
         self.writer = RegistryWriter(registry, membership, metrics)
-        self.follower = Follower(self._views)
+        self.follower = Follower(Views(registry, membership))
         self.users = Users(self.writer, self.follower)
         self._counts = Counts(self.writer, self.follower)
         # Seconds for which whoever leaves stays present: they may come back elsewhere.
@@ -186,7 +181,7 @@ class Hub:
                 await self._wake.wait()
             try:
                 await self._make_ready()
-            except (BusUnavailableError, RegistryUnavailableError) as error:
+            except BusUnavailableError as error:
                 _log.debug("subscriptions wait", reason=str(error))
                 await asyncio.sleep(_RETRY_WAIT)
 
@@ -208,6 +203,7 @@ class Hub:
                 membership=self._membership,
                 limit=self._max_members,
                 writer=self.writer,
+                follower=self.follower,
                 full=lambda connection: self._refuse(connection, channel),
             )
         elif counted and kind is not ChannelKind.SERVER_TO_USER:
@@ -245,27 +241,22 @@ class Hub:
         return receive
 
     async def _make_ready(self) -> None:
-        """Admit those who waited for the bus, or the registry, to have a channel.
+        """Admit those who waited for the bus to have a channel.
 
         Raises:
-            BusUnavailableError, RegistryUnavailableError: Some of the channels have to wait on.
+            BusUnavailableError: The channels have to wait on.
         """
         channels = list(self._unready)
         await self._bus.flush()
-        # Presence needs the registry too, and must not keep the others waiting.
         for channel in channels:
-            if channel in self._unready and channel not in self._presence:
+            if channel in self._unready:
                 del self._unready[channel]
                 channel.ready = True
-                self._admit(channel)
-        present = [channel for channel in channels if channel in self._unready]
-        await for_each(present, self._follow, at_once=_FOLLOWED_AT_ONCE)
-
-    async def _follow(self, channel: Channel) -> None:
-        presence = self._presence.get(channel)
-        if presence is not None:
-            await presence.follow(self._views)
-            self._unready.pop(channel, None)
+                presence = self._presence.get(channel)
+                if presence is None:
+                    self._admit(channel)
+                else:
+                    presence.bus_ready()
 
     def _admit(self, channel: Channel) -> None:
         """Deliver to everyone who waits, and tell them: first the one, then the other.

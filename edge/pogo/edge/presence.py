@@ -8,9 +8,10 @@ import asyncio
 from collections.abc import Callable, Sequence
 
 from pogo.bus.subjects import encode_token
-from pogo.cluster import Following, Membership, Views
+from pogo.cluster import Membership
 from pogo.edge.channel import Channel
 from pogo.edge.connection import Connection
+from pogo.edge.follower import Follower
 from pogo.edge.registry_writer import RegistryWriter
 from pogo.edge.websocket import frame_text
 from pogo.pusher import frames
@@ -34,6 +35,7 @@ class ChannelPresence:
         membership: Membership,
         limit: int,
         writer: RegistryWriter,
+        follower: Follower,
         full: Callable[[Connection], None],
     ) -> None:
         """Keep the roster of at most `limit` users; `full` takes those that found no place."""
@@ -41,15 +43,15 @@ class ChannelPresence:
         self._topic = presence_topic(channel.app_id, channel.name)
         self._membership = membership
         self._writer = writer
+        self._follower = follower
         self._full = full
         self._roster = Roster(limit)
         # The connections that are not admitted yet, with their user, by item; and those of them
         # whose own entry has come back, with its key.
         self._joining: dict[str, tuple[Connection, str]] = {}
         self._arrived: dict[str, str] = {}
-        self._following: Following | None = None
         self._promotion: asyncio.TimerHandle | None = None
-        self.stopped = False
+        follower.follow(self._topic, self)
 
     @property
     def users(self) -> int:
@@ -61,27 +63,16 @@ class ChannelPresence:
         """Their ids."""
         return list(self._roster.members)
 
-    async def follow(self, views: Views) -> None:
-        """Begin to watch.
-
-        Raises:
-            RegistryUnavailableError: The registry is away.
-        """
-        following = await views.follow(self._topic, self)
-        if self.stopped:
-            # Everyone left while the registry was asked.
-            following.stop()
-        else:
-            self._following = following
-
     def stop(self) -> None:
         """Watch no more."""
-        self.stopped = True
         if self._promotion is not None:
             self._promotion.cancel()
-        following, self._following = self._following, None
-        if following is not None:
-            following.stop()
+        self._follower.unfollow(self)
+
+    def bus_ready(self) -> None:
+        """Admit those who have joined and only waited for the bus."""
+        if self._membership.is_settled:
+            self.settle()
 
     def join(self, connection: Connection, member: Member) -> None:
         """Have a connection announced; it is answered when its entry comes back."""
@@ -136,7 +127,7 @@ class ChannelPresence:
         if self._roster.has_place and self._promotion is None:
             loop = asyncio.get_running_loop()
             self._promotion = loop.call_later(_PROMOTE_AFTER, self._promote)
-        if self._arrived:
+        if self._arrived and self._channel.ready:
             arrived, self._arrived = self._arrived, {}
             for item, key in arrived.items():
                 self._admit(item, key)
