@@ -277,6 +277,16 @@ async def test_a_change_that_was_lost(server: NatsServer, monkeypatch: pytest.Mo
         assert [] == status.changes
 
 
+async def test_a_message_that_is_no_change(server: NatsServer, registry: NatsRegistry) -> None:
+    """Whatever else is published where changes are expected is ignored, and costs nothing."""
+    async with watched(registry) as (record, status):
+        await publish(server, nats_wire.feed_subject(TOPIC), b"hello")
+        await record.until(await put(registry, key("a"), b"1"))
+
+        assert [key("a")] == record.keys()
+        assert [] == status.changes
+
+
 async def test_a_question_that_is_not_answered(
     registry: NatsRegistry, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -6,6 +6,8 @@ import secrets
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+import structlog
+
 from pogo.bus import BusUnavailableError
 from pogo.bus.connection import CONFIRM_TIMEOUT
 from pogo.bus.nats_client import Address
@@ -23,6 +25,8 @@ from pogo.registry.nats_snapshot import read_entries
 from pogo.registry.nats_wire import Headers
 from pogo.registry.remote import RegistryConnection
 from pogo.registry.topics import Topic
+
+log = structlog.get_logger()
 
 _MIN_VERSION = (2, 11)
 """Of nats-server: older ones keep the note of every removed key for ever."""
@@ -163,7 +167,12 @@ class NatsRegistryConnection(JetStreamSession, RegistryConnection):
         """Take a change, or what the server tells of the stream."""
         topic = self._topics.get(sid)
         if topic is not None:
-            change = wire.change_of(headers, data)
+            try:
+                change = wire.change_of(headers, data)
+            except ValueError as error:
+                # Somebody published on the subject who is not the stream.
+                log.warning("a message of the registry was ignored", reason=str(error))
+                return
             if not wire.is_marker(change.key):
                 topic.changed(change)
                 return

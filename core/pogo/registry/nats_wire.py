@@ -167,10 +167,14 @@ def is_marker(key: str) -> bool:
 
 
 def change_of(headers: Headers, data: bytes) -> Change:
-    """Read a change, as it was republished or read from the stream."""
+    """Read a change, as it was republished or read from the stream.
+
+    Raises:
+        ValueError: It is none.
+    """
     subject, revision = headers.get(b"Nats-Subject"), headers.get(b"Nats-Sequence")
-    assert subject is not None
-    assert revision is not None
+    if subject is None or revision is None:
+        raise ValueError("a message of the registry has neither key nor revision")
     value = None if headers.get(b"KV-Operation") else data
     return Change(subject[len(KEY_PREFIX) :].decode(), value, int(revision))
 

@@ -32,7 +32,8 @@ class EdgeMetrics(Collector):
             "client_events_failed", "Client events that the bus did not take."
         )
         self.registry_write_failures = self._counter(
-            "registry_write_failures", "Writes that the registry did not take; they are repeated."
+            "registry_write_failures",
+            "Batches of writes that the registry did not take as a whole; they are repeated.",
         )
         self.invalid_deliveries = self._counter(
             "invalid_deliveries", "Messages on the bus that are no deliveries."
