@@ -81,3 +81,37 @@ class Record:
     def keys(self) -> list[str]:
         """Return the keys that there are, sorted."""
         return sorted(self.view)
+
+
+class Status:
+    """A status listener that can be waited for, and knows what a watcher had at that time."""
+
+    def __init__(self, registry: Registry, record: Record) -> None:
+        self.changes: list[tuple[bool, str, int]] = []
+        self._record = record
+        self._told = asyncio.Event()
+        registry.add_status_listener(self._take)
+
+    async def until(self, within: float, *, connected: bool) -> tuple[str, int]:
+        """Wait for the next such change; return its reason and how many snapshots there were."""
+        async with asyncio.timeout(within):
+            while True:
+                while self.changes:
+                    is_connected, reason, snapshots = self.changes.pop(0)
+                    if is_connected == connected:
+                        return reason, snapshots
+                self._told.clear()
+                await self._told.wait()
+
+    def _take(self, connected: bool, reason: str) -> None:  # noqa: FBT001 (a StatusListener)
+        self.changes.append((connected, reason, len(self._record.snapshots)))
+        self._told.set()
+
+
+@contextlib.asynccontextmanager
+async def watched(registry: Registry, topic: str = TOPIC) -> AsyncIterator[tuple[Record, Status]]:
+    """Watch a topic, and whether the store is there."""
+    record = Record()
+    watch = await registry.watch(topic, record)
+    yield record, Status(registry, record)
+    watch.stop()

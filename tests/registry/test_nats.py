@@ -11,7 +11,7 @@ from pogo.registry import RegistryError, RegistryUnavailableError, Write, nats_w
 from pogo.registry.nats import NatsRegistry, StreamOptions
 from pogo.registry.nats_connection import NatsRegistryConnection
 from pogo.registry.nats_requests import Answer
-from tests.registry.helpers import TOPIC, Record, delete, key, opened, put
+from tests.registry.helpers import TOPIC, Record, delete, key, opened, put, watched
 from tests.registry.nats_helpers import (
     PlainNatsServer,
     ask,
@@ -20,7 +20,6 @@ from tests.registry.nats_helpers import (
     names,
     publish,
     until_snapshot,
-    watched,
     write_all,
 )
 from tests.servers import HOST, NatsServer

@@ -1,7 +1,6 @@
 """What only the Redis adapter has: its epoch, its scripts, permissions, databases and sentinels."""
 
 import asyncio
-import contextlib
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -11,39 +10,14 @@ from structlog.testing import capture_logs
 
 from pogo.bus.connection import CONFIRM_TIMEOUT
 from pogo.bus.redis_link import Link, command
-from pogo.registry import Registry, RegistryError, RegistryUnavailableError, Write
+from pogo.registry import RegistryError, RegistryUnavailableError, Write
 from pogo.registry.redis import RedisOptions, RedisRegistry
 from pogo.registry.redis_connection import STEP
-from tests.registry.helpers import TOPIC, Record, delete, key, opened, put
+from tests.registry.helpers import TOPIC, Record, delete, key, opened, put, watched
 from tests.servers import HOST, RedisReplica, RedisSentinel, RedisServer, free_port
 
 # How late a loaded machine may be.
 SLACK = 0.5
-
-
-class Status:
-    """A status listener that can be waited for, and knows what a watcher had at that time."""
-
-    def __init__(self, registry: Registry, record: Record) -> None:
-        self.changes: list[tuple[bool, str, int]] = []
-        self._record = record
-        self._told = asyncio.Event()
-        registry.add_status_listener(self._take)
-
-    async def until(self, within: float, *, connected: bool) -> tuple[str, int]:
-        """Wait for the next such change; return its reason and how many snapshots there were."""
-        async with asyncio.timeout(within):
-            while True:
-                while self.changes:
-                    is_connected, reason, snapshots = self.changes.pop(0)
-                    if is_connected == connected:
-                        return reason, snapshots
-                self._told.clear()
-                await self._told.wait()
-
-    def _take(self, connected: bool, reason: str) -> None:  # noqa: FBT001 (a StatusListener)
-        self.changes.append((connected, reason, len(self._record.snapshots)))
-        self._told.set()
 
 
 @pytest.fixture(name="server")
@@ -72,15 +46,6 @@ async def ask(server: RedisServer, *words: bytes) -> Any:
 async def keys(server: RedisServer) -> set[bytes]:
     """Return what there is in database 0."""
     return set(await ask(server, b"KEYS", b"*"))
-
-
-@contextlib.asynccontextmanager
-async def watched(registry: Registry, topic: str = TOPIC) -> AsyncIterator[tuple[Record, Status]]:
-    """Watch a topic, and whether the store is there."""
-    record = Record()
-    watch = await registry.watch(topic, record)
-    yield record, Status(registry, record)
-    watch.stop()
 
 
 async def test_restart_without_persistence(server: RedisServer, registry: RedisRegistry) -> None:
