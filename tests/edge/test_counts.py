@@ -80,3 +80,21 @@ async def test_pace() -> None:
     pace.cancel()
     await asyncio.sleep(0.3)
     assert 3 == len(done)
+
+
+async def test_the_first_subscriber_is_told_however_slow_the_bus_is(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A count that is known before the channel has its subscription is told afterwards."""
+    app = {"id": APP, "key": KEY, "secret": SECRET, "subscription_count": True}
+    async with two_edges(apps=[app]) as (one, _):
+        counts = Keys()
+        await one.registry.watch("c", counts)
+        flushed = asyncio.Event()
+        monkeypatch.setattr(one.bus, "flush", flushed.wait)
+        async with Client(one.url()) as client:
+            await client.ask("news")
+            await eventually(lambda: bool(counts.keys))
+            flushed.set()
+            await client.expect("pusher_internal:subscription_succeeded")
+            await _until_told(client, 1)

@@ -99,7 +99,7 @@ class Membership:
         self.silence = Silence(beat=timing.beat, limit=timing.dead_after)
         # When a node of each role was last heard of.
         self._role_heard: dict[str, float] = {}
-        self._reaper = Reaper(registry, self.nodes, self.silence, self._spawn)
+        self._reaper = Reaper(registry, self.nodes, self.silence, self._spawn, clock)
         self._settlement = Settlement(timing.dead_after, self._try_to_settle)
         self._listeners: list[Listener] = []
         self._wake = asyncio.Event()
@@ -156,7 +156,7 @@ class Membership:
 
     def stranger(self, name: str) -> None:
         """Take that there are entries of a node that does not live: they may have to be purged."""
-        self._reaper.stranger(name, self._clock())
+        self._reaper.stranger(name)
 
     async def leave(self) -> None:
         """Withdraw from the cluster.
@@ -209,7 +209,7 @@ class Membership:
                 self._lost_name()
             elif change.value is not None:
                 self._revision = max(self._revision, change.revision)
-                self._reaper.own_beat(name, self._clock())
+                self._reaper.own_beat(name)
         elif change.value is not None:
             self._heard(name)
         self._tell_nodes(came, went)

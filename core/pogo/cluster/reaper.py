@@ -26,6 +26,7 @@ class Reaper:
         nodes: Who lives.
         silence: Who has stood still.
         spawn: Runs a task whose failure is seen.
+        clock: Tells the time.
     """
 
     def __init__(
@@ -34,24 +35,27 @@ class Reaper:
         nodes: Nodes,
         silence: Silence,
         spawn: Callable[[Coroutine[Any, Any, None]], None],
+        clock: Callable[[], float],
     ) -> None:
         self._registry = registry
         self._nodes = nodes
         self._silence = silence
         self._spawn = spawn
+        self._clock = clock
         # Nodes that entries were seen of and that nobody knows, and since when.
         self._strangers: dict[str, float] = {}
 
-    def stranger(self, name: str, now: float) -> None:
+    def stranger(self, name: str) -> None:
         """Take that there are entries of a node that does not live."""
-        self._strangers.setdefault(name, now)
+        self._strangers.setdefault(name, self._clock())
 
     def lives(self, name: str) -> None:
         """Take that a node lives, after all."""
         self._strangers.pop(name, None)
 
-    def own_beat(self, own: str, now: float) -> None:
+    def own_beat(self, own: str) -> None:
         """Take the own beat as it comes back, by which everyone else's silence is measured."""
+        now = self._clock()
         others = [name for name in self._nodes if name != own]
         for name in self._silence.own_beat(now, others):
             self._spawn(self._reap(name, own))
@@ -65,7 +69,8 @@ class Reaper:
         try:
             await self._registry.purge(name)
         except RegistryError as error:
-            # Its entries do not count. Whoever sees them next purges them.
+            # Its entries do not count, and are purged later.
+            self._strangers[name] = self._clock()
             _log.info("node not purged", node=name, reason=str(error))
 
     async def _reap(self, name: str, by: str) -> None:

@@ -79,7 +79,7 @@ class NatsRegistryConnection(JetStreamSession, RegistryConnection):
         self.epoch = ""
 
     async def open(self, name: str) -> None:
-        """Connect and log in, have the stream, and learn its epoch.
+        """Connect and log in, and learn the epoch of the stream; make it where there is none.
 
         Raises:
             NoJetStreamError: JetStream is off, or the server is too old.
@@ -95,8 +95,10 @@ class NatsRegistryConnection(JetStreamSession, RegistryConnection):
                 (wire.feed_subject(wire.EPOCH_TOPIC), _EPOCH),
             ):
                 self._write(b"SUB %b %d\r\n" % (subject.encode(), number))
-            await self._have_stream()
-            self.epoch = await self._learn_epoch()
+            # Neither reading nor writing the stream needs a leader of JetStream as a whole, which
+            # may be missing for a while; all that has to do with its configuration does.
+            self.epoch = await self._read_epoch() or await self._begin_epoch()
+            self._is_open = True
         except BaseException:
             self.lose("the registry could not be opened")
             raise
@@ -197,7 +199,7 @@ class NatsRegistryConnection(JetStreamSession, RegistryConnection):
                 self._outbox.flush()
                 self._transport.send(wire.pub_marker(topic.name))
                 await asyncio.wait([waiting], timeout=_MARKER_PAUSE)
-                if waiting.done():
+                if waiting.done() or not topic.watched:
                     break
             revision: int = self._result(waiting, API_TIMEOUT)
             return revision
@@ -231,10 +233,12 @@ class NatsRegistryConnection(JetStreamSession, RegistryConnection):
 
     # The stream
 
-    async def _have_stream(self) -> None:
+    async def have_stream(self) -> None:
         """See that the stream is there, and as it should be.
 
-        It is asked for first: its own leader answers that, also while JetStream has none.
+        Raises:
+            NoJetStreamError: JetStream is off.
+            BusUnavailableError: It does not say, or refuses.
         """
         replicas = self._options.replicas or (_DEFAULT_REPLICAS if self._clustered else 1)
         config = wire.stream_config(replicas=replicas, max_bytes=self._options.max_bytes)
@@ -249,15 +253,24 @@ class NatsRegistryConnection(JetStreamSession, RegistryConnection):
                 f"nats-server refuses the registry's stream: {ack.error.description}"
             )
 
-    async def _learn_epoch(self) -> str:
-        """Name the store's life, if nobody has done so yet."""
+    async def _read_epoch(self) -> str:
+        """Read what is never written twice, so that any server of the cluster may answer."""
+        try:
+            entries, _ = await read_entries(self.ask_stream, wire.EPOCH_KEY, 0)
+        except wire.NoRespondersError:
+            return ""
+        return entries[0].value.decode() if entries else ""
+
+    async def _begin_epoch(self) -> str:
+        """Make the stream if there is none, and name its life."""
+        await self.have_stream()
         mine = secrets.token_hex(8)
         if await self._write_at(wire.EPOCH_KEY, mine.encode(), 0):
             return mine
-        entry = wire.entry_of(wire.EPOCH_KEY, await self._stored(wire.EPOCH_KEY))
-        if entry is None:
+        epoch = await self._read_epoch()
+        if not epoch:
             raise BusUnavailableError("the registry's epoch is not there yet")
-        return entry.value.decode()
+        return epoch
 
 
 def _check_version(version: str) -> None:

@@ -54,6 +54,8 @@ class JetStreamSession(NatsSession):
         super().__init__(address, violated, client=RegistryClient, ping_timeout=PING_TIMEOUT)
         self._inbox = b"_INBOX.%b" % secrets.token_hex(11).encode()
         self._questions = Questions(self._inbox, self._expect)
+        # Whether the stream was there.
+        self._is_open = False
 
     async def open(self, name: str) -> None:
         """Connect and log in, and be ready for answers."""
@@ -180,7 +182,8 @@ class JetStreamSession(NatsSession):
         if headers.status == _NO_RESPONDERS:
             # The stream is gone, or has no leader: what there is then has to be found out anew.
             error = wire.NoRespondersError(f"on {self.server}, nobody has the stream {wire.STREAM}")
-            self.lose(str(error))
+            if self._is_open:
+                self.lose(str(error))
             raise error
 
     def _late(self, within: float) -> BusUnavailableError:

@@ -240,8 +240,11 @@ async def _load(connection: RegistryConnection, topic: Topic) -> None:
         topic.begin_snapshot()
         try:
             entries, floor = await connection.load(topic)
-        except BaseException:
+        except BaseException as error:
             topic.abandon_snapshot()
+            if isinstance(error, BusUnavailableError) and not topic.watched:
+                # Nobody wants to know any more, and the server was told so.
+                return
             raise
         topic.end_snapshot(entries, floor)
 

@@ -70,6 +70,9 @@ class Counts:
         """Begin to count a channel."""
 
         def tell(total: int) -> None:
+            # Nobody is there to be told before; whoever is then is told by `ready`.
+            if not channel.ready:
+                return
             channel.announce(frame_text(frames.subscription_count(channel.name, total)))
 
         count = ChannelCount(channel.app_id, channel.name, writer=self._writer, tell=tell)
@@ -81,6 +84,12 @@ class Counts:
         count = self._counts.get(channel)
         if count is not None:
             count.subscribed(channel.subscriptions)
+
+    def ready(self, channel: Channel) -> None:
+        """Take that a channel has subscribers who can be told."""
+        count = self._counts.get(channel)
+        if count is not None:
+            count.tell_again()
 
     def close(self, channel: Channel) -> None:
         """End the count of a channel, if there is one."""
@@ -144,6 +153,12 @@ class ChannelCount:
             self._telling.hurry()
         else:
             self._telling.ask()
+
+    def tell_again(self) -> None:
+        """Tell those who came since the last time, if there was one."""
+        if self._told is not None:
+            self._told = None
+            self._telling.hurry()
 
     def _write(self) -> None:
         self._writer.put(self.topic, NOTHING, b"%d" % self._here)

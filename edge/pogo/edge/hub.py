@@ -255,6 +255,7 @@ class Hub:
                 presence = self._presence.get(channel)
                 if presence is None:
                     self._admit(channel)
+                    self._counts.ready(channel)
                 else:
                     presence.bus_ready()
 
