@@ -38,6 +38,17 @@ async def test_the_same_epoch() -> None:
     assert case.settlement.settle("1", set())
 
 
+async def test_taken_for_dead_in_an_outage_that_others_shared() -> None:
+    """They may be coming back, too: whoever was there before is waited for, this once."""
+    case = Case("a")
+    case.settlement.taken_for_dead()
+
+    assert not case.settlement.settle("1", set())
+    assert case.settlement.settle("1", {"a"})
+    case.settlement.unsettle({"a"})
+    assert case.settlement.settle("1", set())
+
+
 async def test_a_new_epoch_with_everyone() -> None:
     """As soon as all edges known before are back, it is settled; others do not matter."""
     case = Case("a", "b")

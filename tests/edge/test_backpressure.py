@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import struct
 
-from tests.edge.helpers import Client, eventually, running_edge
+from tests.edge.helpers import APP, KEY, SECRET, Client, Keys, eventually, running_edge
 from tests.edge.raw import RawClient
 
 BLOCK = "x" * 100_000
@@ -63,6 +63,29 @@ async def test_answers_are_never_dropped() -> None:
                 await asyncio.sleep(0)
 
         assert 1.0 == edge.metric("connections_closed_total", code="4100")
+
+
+async def test_signing_in_as_the_last_straw() -> None:
+    """A client that is closed by the answer to its sign-in leaves nothing behind."""
+    app = {"id": APP, "key": KEY, "secret": SECRET, "watchlist": True}
+    async with (
+        running_edge(apps=[app], max_write_buffer=300_000, message_rate=-1) as edge,
+        Client(edge.url()) as slow,
+    ):
+        keys = Keys()
+        await edge.registry.watch("u", keys)
+        await slow.subscribe("news")
+        slow.socket.transport.pause_reading()
+        for _ in range(5000):
+            # As long as there is room, a large answer; the last straw is whichever comes then.
+            await slow.signin('{"id":"a","user_info":"%s"}' % ("x" * 10_000))
+            await asyncio.sleep(0)
+            if not edge.metric("subscriptions_active"):
+                break
+        await eventually(lambda: not edge.metric("subscriptions_active"))
+
+        assert 1.0 == edge.metric("connections_closed_total", code="4100")
+        await eventually(lambda: not keys.keys)
 
 
 async def test_stalled_reader_is_dropped() -> None:

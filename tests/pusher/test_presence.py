@@ -105,9 +105,7 @@ def test_beyond_the_limit_those_who_came_first_are_present() -> None:
     assert [] == _apply(roster, "4", _value("d"), 4)
     assert [] == _apply(roster, "5", _value("a"), 5)
     assert ["a", "b"] == sorted(roster.members)
-    assert not roster.has_place
     assert ["-b"] == _told(_apply(roster, "2", None, 6))
-    assert roster.has_place
     roster.promote()
     assert ["+c"] == _told(roster.settle())
     assert ["-c"] == _told(_apply(roster, "3", None, 7))
@@ -115,7 +113,7 @@ def test_beyond_the_limit_those_who_came_first_are_present() -> None:
     roster.promote()
     assert ["+d"] == _told(roster.settle())
     assert ["a", "d"] == sorted(roster.members)
-    assert not roster.has_place
+    assert not roster.keeps_out
 
 
 def test_who_was_refused_is_never_seen() -> None:
@@ -126,8 +124,21 @@ def test_who_was_refused_is_never_seen() -> None:
 
     assert ["-a"] == _told(_apply(roster, "1", None, 3))
     assert [] == _apply(roster, "2", None, 4)
-    assert not roster.has_place
+    assert not roster.keeps_out
     assert ["+b"] == _told(_apply(roster, "3", _value("b"), 5))
+
+
+def test_who_was_refused_takes_no_place() -> None:
+    """Nobody has to go, and nobody is refused, for the sake of an entry that is about to go."""
+    roster = Roster(2)
+    for revision, user in enumerate("abc", 1):
+        _apply(roster, user, _value(user), revision)
+
+    assert [] == _apply(roster, "a2", _value("a"), 4)
+    assert [] == _apply(roster, "a", None, 5)
+    assert ["-a"] == _told(_apply(roster, "a2", None, 6))
+    assert ["+d"] == _told(_apply(roster, "d", _value("d"), 7))
+    assert ["b", "d"] == sorted(roster.members)
 
 
 def test_an_earlier_user_displaces_a_later_one() -> None:
@@ -163,10 +174,11 @@ def test_the_roster_is_a_function_of_the_entries(
         entries.pop(key, None)
         if value is not None:
             entries[key] = value, revision
-    while roster.has_place:
-        roster.promote()
-        for step in roster.settle():
-            assert isinstance(step, Joined)
+    roster.promote()
+    for step in roster.settle():
+        if isinstance(step, Left):
+            present.remove(step.user_id)
+        else:
             present.add(step.member.user_id)
     other = Roster(limit)
     other.reset((key, value, revision) for key, (value, revision) in entries.items())

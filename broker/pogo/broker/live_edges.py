@@ -6,8 +6,8 @@ from pogo.cluster import EDGE, Listener, Membership
 class LiveEdges(Listener):
     """Follows the edges of the cluster.
 
-    In doubt there are edges: while the registry is away, and until there has been none of them in
-    sight for as long as a node may be silent.
+    In doubt there are edges: while the registry is away, and until no beat of any edge has been
+    heard, in an unbroken view, for as long as a node may be silent.
     """
 
     def __init__(self, membership: Membership) -> None:

@@ -83,6 +83,8 @@ class LiveFeed:
             self._entries.setdefault(node, {})[change.key] = entry
             if self._lives(node):
                 self._view.put(entry)
+            else:
+                self._stranger(node)
         self._settle()
 
     def node_up(self, node: str) -> None:

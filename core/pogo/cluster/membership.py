@@ -34,6 +34,7 @@ from pogo.registry import (
     RegistryUnavailableError,
     RevisionMismatchError,
     Watch,
+    Write,
 )
 from pogo.registry.keys import NODES, NOTHING, nodes_topic
 from pogo.telemetry import get_logger
@@ -172,6 +173,8 @@ class Membership:
             except RevisionMismatchError as error:
                 if error.actual:
                     await self._registry.compare_and_set(self._key, None, error.actual)
+        elif self._is_uncertain:
+            await self._registry.write([Write(self._key, None)])
         await self._registry.purge(self.name)
 
     async def _stop(self) -> None:
@@ -278,7 +281,9 @@ class Membership:
         if not self._registry.connected:
             raise RegistryUnavailableError("the registry is not connected")
         if self._is_uncertain and not self._revision:
-            # The key may have been written, and removed by now: a name never lives again.
+            # The key may have been written, and removed by now: a name never lives again. What
+            # was written under it is purged, unless its key turns up and is reaped.
+            self._reaper.stranger(self.name)
             self._rename()
         name = self.name
         self._is_uncertain = True
@@ -289,6 +294,12 @@ class Membership:
             self._is_uncertain = False
             if name == self.name:
                 self._beat_refused(error.actual)
+        except RegistryUnavailableError:
+            raise
+        except RegistryError:
+            # Refused: it was certainly not written.
+            self._is_uncertain = False
+            raise
         else:
             self._is_uncertain = False
             if name == self.name:
@@ -309,6 +320,7 @@ class Membership:
             return
         old = self.name
         self._rename()
+        self._settlement.taken_for_dead()
         if self._settlement.is_new(self._registry.epoch):
             _log.warning("the registry began anew, coming back", node=self.name, old=old)
         else:

@@ -8,7 +8,8 @@ class Settlement:
     """Decides when a process that lost sight of the cluster sees it whole again.
 
     In the same epoch of the registry that is as soon as its own entries are there: everybody
-    else's never left. After a registry that began anew, the edges known before are waited for,
+    else's never left. After a registry that began anew, or where this node was taken for dead and
+    others that shared its outage may have been too, the edges known before are waited for,
     `patience` seconds at the most; whoever has not come back by then is gone.
 
     Args:
@@ -23,6 +24,7 @@ class Settlement:
         # The epoch in which it last was, and the edges that were ready then.
         self._epoch = ""
         self._expected: set[str] = set()
+        self._was_taken_for_dead = False
         self._timer: asyncio.TimerHandle | None = None
         self._has_waited = False
 
@@ -37,15 +39,21 @@ class Settlement:
             self.is_settled = False
             self._expected = edges
 
+    def taken_for_dead(self) -> None:
+        """Take that this node's key was removed by another."""
+        self._was_taken_for_dead = True
+
     def settle(self, epoch: str, edges: set[str]) -> bool:
         """Take that the own entries are there; returns whether that settles it."""
         missing = self._expected - edges
-        if self.is_new(epoch) and missing and not self._has_waited:
+        in_doubt = self.is_new(epoch) or self._was_taken_for_dead
+        if in_doubt and missing and not self._has_waited:
             if self._timer is None:
                 self._timer = asyncio.get_running_loop().call_later(self._patience, self._waited)
             return False
         self.stop()
         self._epoch = epoch
+        self._was_taken_for_dead = False
         self.is_settled = True
         return True
 

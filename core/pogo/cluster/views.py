@@ -1,9 +1,14 @@
 """The views of one process: each follows a topic, and all of them follow the nodes."""
 
+from collections.abc import Callable
+
 from pogo.cluster.feed import LiveFeed, View
 from pogo.cluster.listener import Listener
 from pogo.cluster.membership import Membership
 from pogo.registry import Registry, Watch
+from pogo.telemetry import get_logger
+
+_log = get_logger()
 
 
 class Following:
@@ -58,15 +63,20 @@ class Views(Listener):
 
     def node_up(self, name: str) -> None:
         """Count what a node wrote, in every view."""
-        for feed in list(self._feeds):
-            feed.node_up(name)
+        self._tell(lambda feed: feed.node_up(name))
 
     def node_down(self, name: str) -> None:
         """Count it no more."""
-        for feed in list(self._feeds):
-            feed.node_down(name)
+        self._tell(lambda feed: feed.node_down(name))
 
     def settled(self) -> None:
         """Let every view tell others."""
+        self._tell(LiveFeed.settle)
+
+    def _tell(self, tell: Callable[[LiveFeed], None]) -> None:
         for feed in list(self._feeds):
-            feed.settle()
+            try:
+                tell(feed)
+            except Exception:  # noqa: BLE001 (a safety net)
+                # Views promise not to raise; if one does, the others have to know all the same.
+                _log.exception("view failed")

@@ -5,8 +5,8 @@ same roster from the same entries:
 
 - a user's information is that of their entry with the lowest revision;
 - of more users than the limit allows, those whose lowest revision is lowest are present;
-- whoever found no place is kept out when one becomes free, until `promote`: their entry is about to
-  be removed, since their edge refused them. One that stays was let in by an edge that saw it later.
+- whoever found no place is kept out, whatever changes, until `promote`: their entry is about to be
+  removed, since their edge refused them. One that stays was let in by an edge that saw it later.
 """
 
 from collections.abc import Iterable
@@ -90,13 +90,13 @@ class Roster:
         return self._difference(touched) if touched else []
 
     @property
-    def has_place(self) -> bool:
-        """Whether there is a free place, and somebody who found none before."""
-        return bool(self._kept_out) and len(self._members) < self._limit
+    def keeps_out(self) -> bool:
+        """Whether somebody found no place, as of the last `settle`, and may be there still."""
+        return bool(self._kept_out)
 
     def promote(self) -> None:
-        """Let those in who found no place and are there still."""
-        self._touched.update(self._kept_out)
+        """Judge those anew who found no place and are there still."""
+        self._touched.update(self._users)
         self._kept_out.clear()
 
     def user_of(self, key: str) -> str | None:
@@ -155,9 +155,10 @@ class Roster:
         self._kept_out.intersection_update(self._users)
         if len(self._users) <= self._limit and not self._kept_out:
             return self._users
-        by_age = sorted(self._users, key=lambda user_id: self._first(user_id).revision)
+        candidates = self._users.keys() - self._kept_out
+        by_age = sorted(candidates, key=lambda user_id: self._first(user_id).revision)
         self._kept_out.update(by_age[self._limit :])
-        return set(by_age[: self._limit]) - self._kept_out
+        return set(by_age[: self._limit])
 
     def _first(self, user_id: str) -> _Presence:
         """The entry of a user that speaks for them: entries are kept by age."""

@@ -243,9 +243,11 @@ class Connection(SocketWriter):
                 services.owner.unsubscribe(self, event)
             case SignedIn():
                 self.send_message(event.message)
-                if event.excess is not None:
+                if event.excess is not None and not self.closing:
                     self.report(event.excess)
-                services.owner.signed_in(self, event)
+                # The answer may have been the last straw.
+                if not self.closing:
+                    services.owner.signed_in(self, event)
             case ClientEventReceived():
                 services.owner.client_event(self, event)
             case _:

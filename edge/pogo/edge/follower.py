@@ -70,6 +70,14 @@ class Follower:
                 await asyncio.sleep(_RETRY_WAIT)
                 self._waiting.put_nowait(interest)
                 continue
+            except asyncio.CancelledError:
+                self._waiting.put_nowait(interest)
+                raise
+            except Exception:  # noqa: BLE001 (a safety net: whoever waits would wait for ever)
+                _log.exception("topic not followed", topic=interest.topic)
+                await asyncio.sleep(_RETRY_WAIT)
+                self._waiting.put_nowait(interest)
+                continue
             if interest.ended:
                 # Nobody wants to know any more.
                 following.stop()

@@ -112,7 +112,10 @@ class Hub:
         if connection.protocol.user is not None:
             self.users.gone(connection, connection.protocol.user, self._leaving_later())
         for name in list(connection.protocol.channels):
-            self._drop(connection, self._channels[connection.app.id, name])
+            channel = self._channels[connection.app.id, name]
+            # Only who was present can stay so for a while.
+            linger = self._leaving_later() if connection in channel else 0.0
+            self._drop(connection, channel, linger)
 
     def lost(self, connection: Connection) -> None:
         """Count a connection out, whose socket is gone."""
@@ -286,13 +289,13 @@ class Hub:
         connection.report(SubscriptionLimitError(channel.name, message))
         self._drop(connection, channel)
 
-    def _drop(self, connection: Connection, channel: Channel) -> None:
+    def _drop(self, connection: Connection, channel: Channel, linger: float = 0.0) -> None:
         self.subscriptions -= 1
         channel.waiting.pop(connection, None)
         channel.remove(connection)
         presence = self._presence.get(channel)
         if presence is not None:
-            presence.leave(connection, self._leaving_later())
+            presence.leave(connection, linger)
         if channel.idle:
             self._close(channel)
         else:

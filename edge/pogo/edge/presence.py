@@ -21,8 +21,8 @@ from pogo.registry import Entry, Key
 from pogo.registry.keys import presence_topic
 
 _PROMOTE_AFTER = 1.0
-"""Seconds for which the place of someone who left stays free for nobody who was refused it: the
-edge that refused them is about to remove their entry."""
+"""Seconds after which those who found no place, and are there still, are judged anew: the edge that
+refused them should have removed their entry by then."""
 
 
 class ChannelPresence:
@@ -85,11 +85,7 @@ class ChannelPresence:
         item = encode_token(connection.socket_id)
         self._joining.pop(item, None)
         self._arrived.pop(item, None)
-        if linger:
-            loop = asyncio.get_running_loop()
-            loop.call_later(linger, self._writer.delete, self._topic, item)
-        else:
-            self._writer.delete(self._topic, item)
+        self._writer.delete(self._topic, item, linger)
 
     def answer(self, connection: Connection) -> None:
         """Tell a connection that it is subscribed, and who is there."""
@@ -124,7 +120,7 @@ class ChannelPresence:
             else:
                 message = frames.member_removed(name, transition.user_id)
             self._channel.announce(frame_text(message))
-        if self._roster.has_place and self._promotion is None:
+        if self._roster.keeps_out and self._promotion is None:
             loop = asyncio.get_running_loop()
             self._promotion = loop.call_later(_PROMOTE_AFTER, self._promote)
         if self._arrived and self._channel.ready:

@@ -45,6 +45,8 @@ class RegistryWriter(Listener):
         # What is to be written and removed. Removals go first: who leaves makes room.
         self._puts: dict[Place, None] = {}
         self._deletes: dict[Place, None] = {}
+        # What is to be removed in a while.
+        self._lingering: dict[Place, asyncio.TimerHandle] = {}
         # What the registry may have.
         self._attempted: set[Place] = set()
         # What has to be written before everything is there under the present name.
@@ -64,15 +66,21 @@ class RegistryWriter(Listener):
     def put(self, topic: str, item: str, value: bytes) -> None:
         """Have an entry written."""
         place = topic, item
+        self._stay(place)
         self._desired[place] = value
         self._deletes.pop(place, None)
         self._puts[place] = None
         self._written.clear()
         self._wake.set()
 
-    def delete(self, topic: str, item: str) -> None:
-        """Have an entry removed."""
+    def delete(self, topic: str, item: str, linger: float = 0.0) -> None:
+        """Have an entry removed, in `linger` seconds unless it is wanted again by then."""
         place = topic, item
+        self._stay(place)
+        if linger:
+            loop = asyncio.get_running_loop()
+            self._lingering[place] = loop.call_later(linger, self.delete, topic, item)
+            return
         self._desired.pop(place, None)
         self._puts.pop(place, None)
         self._unready.discard(place)
@@ -156,6 +164,12 @@ class RegistryWriter(Listener):
         if failure is not None:
             self._refused(failure)
         return failure is None
+
+    def _stay(self, place: Place) -> None:
+        """Do not remove later what was to be removed later."""
+        timer = self._lingering.pop(place, None)
+        if timer is not None:
+            timer.cancel()
 
     def _first(self, places: Iterable[Place], count: int) -> list[Place]:
         return list(itertools.islice(places, count))

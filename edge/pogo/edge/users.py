@@ -4,7 +4,6 @@ Source: Pusher Channels documentation, "User authentication" and "Watchlist even
 online while one of their connections is signed in on any edge.
 """
 
-import asyncio
 from collections.abc import Sequence
 
 from pogo.edge.connection import Connection
@@ -45,14 +44,13 @@ class Users:
         """Forget a connection; its user goes offline with the last one, after `linger` seconds."""
         self._unwatch(connection)
         key = connection.app.id, user.id
-        connections = self._connections[key]
-        del connections[connection]
+        connections = self._connections.get(key, {})
+        if connections.pop(connection, connection) is connection:
+            # It closed while it was being told that it is signed in.
+            return
         if not connections:
             del self._connections[key]
-            if linger:
-                asyncio.get_running_loop().call_later(linger, self._withdraw, key)
-            else:
-                self._withdraw(key)
+            self._writer.delete(user_topic(*key), NOTHING, linger)
 
     def ids(self, app_id: str) -> list[str]:
         """Tell who is signed in here."""
@@ -64,10 +62,6 @@ class Users:
         for connection in connections:
             connection.close(TerminatedError("the application ended this user's connections"))
         return len(connections)
-
-    def _withdraw(self, key: UserKey) -> None:
-        if key not in self._connections:
-            self._writer.delete(user_topic(*key), NOTHING)
 
     def _watch(self, connection: Connection, user_ids: Sequence[str]) -> None:
         watched = [self._watched_user((connection.app.id, user_id)) for user_id in user_ids]
