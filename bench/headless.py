@@ -12,6 +12,7 @@ from bench.messages import Seat
 from pogo.cluster import EDGE, Membership, Views
 from pogo.edge.channel import Channel
 from pogo.edge.connection import Connection
+from pogo.edge.follower import Follower
 from pogo.edge.metrics import EdgeMetrics
 from pogo.edge.presence import ChannelPresence
 from pogo.edge.registry_writer import RegistryWriter
@@ -21,9 +22,6 @@ from pogo.registry import Change, Entry
 from pogo.registry.nats import NatsRegistry
 
 APP = "bench"
-
-_FOLLOWED_AT_ONCE = 64
-"""As in the hub."""
 
 _POLL = 0.01
 """Seconds between two looks at what has no event of its own."""
@@ -131,13 +129,11 @@ class HeadlessEdge:
         self.registry = NatsRegistry([url], name=name)
         self.membership = _Membership(self.registry, EDGE, name, ready=False)
         self.membership.counters = self.counters
-        self.views = Views(self.registry, self.membership)
         self._metrics = EdgeMetrics(CollectorRegistry())
         self.writer = RegistryWriter(self.registry, self.membership, self._metrics)
+        self._follower = Follower(Views(self.registry, self.membership))
         self.rooms: dict[str, tuple[Channel, ChannelPresence]] = {}
         self.guests: dict[str, Guest] = {}
-        self._following = asyncio.Semaphore(_FOLLOWED_AT_ONCE)
-        self._pending = 0
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def start(self) -> None:
@@ -145,6 +141,7 @@ class HeadlessEdge:
         await self.registry.start()
         self._spawn(self.writer.run())
         self._spawn(self.writer.run_repairs())
+        self._spawn(self._follower.run())
         self.membership.start()
 
     async def stop(self) -> None:
@@ -190,30 +187,24 @@ class HeadlessEdge:
         """Begin to follow a channel."""
         channel = _Channel(APP, name, fanout=_Idle(), metrics=self._metrics, max_backlog=0)
         channel.counters = self.counters
+        # There is no bus to wait for.
+        channel.ready = True
         presence = _Presence(
             channel,
             membership=self.membership,
             limit=self._limit,
             writer=self.writer,
+            follower=self._follower,
             full=lambda connection: cast("Guest", connection).refused(),
         )
         presence.counters = self.counters
         self.rooms[name] = channel, presence
-        self._pending += 1
-        self._spawn(self._follow(presence))
         return channel, presence
 
     async def followed(self) -> None:
         """Wait until every channel that was opened is being followed."""
-        while self._pending:  # noqa: ASYNC110
+        while self._follower.waiting:  # noqa: ASYNC110
             await asyncio.sleep(_POLL)
-
-    async def _follow(self, presence: ChannelPresence) -> None:
-        try:
-            async with self._following:
-                await presence.follow(self.views)
-        finally:
-            self._pending -= 1
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.create_task(work)

@@ -39,6 +39,11 @@ class Follower:
         self._interests: dict[View, _Interest] = {}
         self._waiting: asyncio.Queue[_Interest] = asyncio.Queue()
 
+    @property
+    def waiting(self) -> int:
+        """How many views do not follow their topic yet."""
+        return sum(interest.following is None for interest in self._interests.values())
+
     def follow(self, topic: str, view: View) -> None:
         """Have a view follow a topic, as soon as may be."""
         interest = self._interests[view] = _Interest(topic, view)

@@ -79,6 +79,16 @@ class Hub:
             "subscriptions_active", "Subscriptions of clients.", lambda: self.subscriptions
         )
         metrics.gauge(
+            "registry_writes_waiting",
+            "Entries that the registry has not confirmed yet.",
+            lambda: self.writer.waiting,
+        )
+        metrics.gauge(
+            "registry_topics_waiting",
+            "Topics of the registry that are to be followed, and are not yet.",
+            lambda: self.follower.waiting,
+        )
+        metrics.gauge(
             "channels_active", "Channels with a subscriber here.", lambda: len(self._channels)
         )
 
