@@ -58,10 +58,10 @@ class HandshakeContext:
     open: "set[Handshake]" = field(default_factory=set)
     """Those that are."""
     draining: bool = False
-    """Whether everyone comes too late. Pages are still answered: that is how balancers learn it."""
+    """Whether everyone comes too late."""
 
     def drain(self) -> None:
-        """Refuse all handshakes to come, and end what is under way."""
+        """Refuse the handshakes that are under way, and all that come."""
         self.draining = True
         for handshake in list(self.open):
             handshake.give_up("the server is shutting down")
@@ -85,6 +85,9 @@ class Handshake(asyncio.Protocol):
         # A uvloop transport is one by its methods only.
         self._transport = cast(asyncio.Transport, transport)
         context = self._context
+        if context.draining:
+            self.give_up("the server is shutting down")
+            return
         if len(context.open) >= context.max_open:
             self.give_up("too many connections are being made")
             return
@@ -126,9 +129,6 @@ class Handshake(asyncio.Protocol):
 
     def _upgrade(self, head: bytes, early: bytes) -> None:
         context = self._context
-        if context.draining:
-            self.give_up("the server is shutting down")
-            return
         reader = new_handshake()
         reader.receive_data(head)
         requests = reader.events_received()

@@ -174,6 +174,8 @@ class EdgeServer:
         self._health.draining = True
         connections = len(self._hub)
         _log.info("edge draining", connections=connections)
+        # Now, so that balancers and clients turn to another edge at once.
+        self._server.close()
         if self._bus_timer is not None:
             self._bus_timer.cancel()
         self._stop_closing()
@@ -187,9 +189,6 @@ class EdgeServer:
                 await self._hub.empty.wait()
         except TimeoutError:
             _log.info("edge drops connections that did not close", connections=self._hub.sockets)
-        # Until now, so that balancers could ask: nobody new was let in.
-        self._server.close()
-        self._context.drain()
         self._hub.abort()
         await self._finish()
         _log.info("edge stopped", connections=connections)
