@@ -2,6 +2,7 @@
 
 import contextlib
 import secrets
+from abc import abstractmethod
 from collections.abc import Callable, Sequence
 
 from pogo.bus import BusError, BusUnavailableError
@@ -70,9 +71,9 @@ class JetStreamSession(NatsSession):
         else:
             self._told(sid, headers, data)
 
+    @abstractmethod
     def _told(self, sid: int, headers: Headers, data: bytes) -> None:
         """Take a message that is no answer."""
-        raise NotImplementedError
 
     async def _written(self, commands: Callable[[bytes], bytes], within: float) -> wire.Ack:
         """Ask one question that is acknowledged; `commands` writes it, given where to answer.
