@@ -18,6 +18,7 @@ def limits(
     event_rate: float = -1,
     max_subscriptions: int = 100,
     max_presence_data: int = 2048,
+    asks_application: bool = False,
 ) -> Limits:
     """Make limits; negative rates are unlimited."""
     return Limits(
@@ -25,6 +26,7 @@ def limits(
         client_events=RateLimit(event_rate, 2),
         max_subscriptions=max_subscriptions,
         max_presence_data=max_presence_data,
+        asks_application=asks_application,
     )
 
 

@@ -24,6 +24,18 @@ class SubscriptionRequested:
 
 
 @dataclass(frozen=True, slots=True)
+class AuthorizationNeeded:
+    """The client sent no signature: the application is to be asked whether it may subscribe."""
+
+    channel: str
+
+
+@dataclass(frozen=True, slots=True)
+class AuthenticationNeeded:
+    """The client sent no signature: the application is to be asked who its user is."""
+
+
+@dataclass(frozen=True, slots=True)
 class SubscriptionCancelled:
     """The client unsubscribed."""
 
@@ -50,5 +62,13 @@ class SignedIn:
     """What the client is told if it wants to watch more."""
 
 
-Event = Reply | SubscriptionRequested | SubscriptionCancelled | ClientEventReceived | SignedIn
+Event = (
+    Reply
+    | SubscriptionRequested
+    | AuthorizationNeeded
+    | AuthenticationNeeded
+    | SubscriptionCancelled
+    | ClientEventReceived
+    | SignedIn
+)
 """What a message from the client amounts to."""

@@ -26,3 +26,5 @@ class Limits:
     max_channel_length: int = MAX_CHANNEL_NAME
     max_event_length: int = MAX_EVENT_NAME
     max_presence_data: int = 2048
+    asks_application: bool = False
+    """Whether the application is asked for clients that send no signature."""

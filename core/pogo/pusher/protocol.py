@@ -6,6 +6,9 @@ Whoever owns a `PusherProtocol` sends what `establish()` returns, passes every t
 - `Reply`: send `message`.
 - `SubscriptionRequested`: see to it that the channel's events will arrive, then call `confirm()`
   and send what it returns, or `refuse()` and report why. No event of the channel is sent before.
+- `AuthorizationNeeded`, `AuthenticationNeeded`: ask the application for a signature, then call
+  `authorized()` or `authenticated()`, and do what the returned event says; where it gives none,
+  call `denied()` or `signin_denied()`. They come only where `Limits.asks_application` is set.
 - `SubscriptionCancelled`: send no more of the channel's events.
 - `SignedIn`: send `message`, report `excess` if there is any, and see to the user.
 - `ClientEventReceived`: pass `message` to the channel's other subscribers.
@@ -50,6 +53,8 @@ from pogo.pusher.errors import (
     WatchlistLimitError,
 )
 from pogo.pusher.events import (
+    AuthenticationNeeded,
+    AuthorizationNeeded,
     ClientEventReceived,
     Event,
     Reply,
@@ -100,7 +105,11 @@ class PusherProtocol:
     @property
     def channels(self) -> Iterable[str]:
         """The channels that the client is subscribed to, or about to be."""
-        return self._subscriptions.keys()
+        return (
+            channel
+            for channel, subscription in self._subscriptions.items()
+            if subscription.state is not SubscriptionState.ASKED
+        )
 
     def establish(self) -> bytes:
         """Open the connection; returns `pusher:connection_established`."""
@@ -146,6 +155,51 @@ class PusherProtocol:
         """Forget a subscription that cannot be had after all."""
         self._advance(channel, SubscriptionAction.REFUSE)
 
+    def authorized(
+        self, channel: str, auth: str, channel_data: str | None
+    ) -> SubscriptionRequested | None:
+        """Take the application's signature for a subscription; `None` if it has become idle.
+
+        Raises:
+            SubscriptionError: It does not let the client in.
+        """
+        if self._state(channel) is not SubscriptionState.ASKED:
+            return None
+        kind = channel_kind(channel)
+        try:
+            # Asked for on the client's behalf, and believed no more than the client would be.
+            member = self._authorize(Subscribe(channel, auth, channel_data), kind)
+        except SubscriptionError:
+            self._advance(channel, SubscriptionAction.REFUSE)
+            raise
+        return self._request(channel, kind, member)
+
+    def denied(self, channel: str, message: str) -> None:
+        """Take that the application gives no signature for a subscription.
+
+        Raises:
+            UnauthorizedSubscriptionError: With the message, unless it has become idle.
+        """
+        if self._state(channel) is SubscriptionState.ASKED:
+            self._advance(channel, SubscriptionAction.REFUSE)
+            raise UnauthorizedSubscriptionError(channel, message)
+
+    def authenticated(self, auth: str, user_data: str) -> SignedIn | Reply:
+        """Take the application's signature for the client's user.
+
+        Raises:
+            SigninError: It does not sign the client in.
+        """
+        return self._signin(Signin(auth, user_data))
+
+    def signin_denied(self, message: str) -> None:
+        """Take that the application gives no signature for a user.
+
+        Raises:
+            SigninError: With the message.
+        """
+        raise SigninError(message)
+
     def _handle(self, command: Command, now: float) -> Event | None:
         match command:
             case Ping():
@@ -158,13 +212,31 @@ class PusherProtocol:
                 return self._unsubscribe(command)
             case ClientEvent():
                 return self._client_event(command, now)
+        if not command.auth and self._limits.asks_application:
+            return AuthenticationNeeded()
         return self._signin(command)
 
-    def _subscribe(self, command: Subscribe) -> SubscriptionRequested:
+    def _subscribe(self, command: Subscribe) -> SubscriptionRequested | AuthorizationNeeded:
         channel = command.channel
         self._check_subscription_limits(channel)
         kind = channel_kind(channel)
-        member = self._authorize(command, kind)
+        if self._is_to_be_asked(command, kind):
+            if self._state(channel) in (SubscriptionState.ABSENT, SubscriptionState.ASKED):
+                self._advance(channel, SubscriptionAction.ASK)
+                return AuthorizationNeeded(channel)
+            # It has been let in already.
+            return self._request(channel, kind, None)
+        return self._request(channel, kind, self._authorize(command, kind))
+
+    def _is_to_be_asked(self, command: Subscribe, kind: ChannelKind) -> bool:
+        """Whether the application is asked; an encrypted channel's key must reach its client."""
+        if command.auth or not self._limits.asks_application:
+            return False
+        return kind.needs_auth and not kind.is_encrypted
+
+    def _request(
+        self, channel: str, kind: ChannelKind, member: Member | None
+    ) -> SubscriptionRequested:
         self._advance(channel, SubscriptionAction.REQUEST)
         subscription = self._subscriptions[channel]
         # Whoever asks again stays who they were: the cluster knows this connection's member.
@@ -220,12 +292,14 @@ class PusherProtocol:
             raise SubscriptionLimitError(channel, f"a member has at most {limit} bytes of data")
         return member
 
-    def _unsubscribe(self, command: Unsubscribe) -> SubscriptionCancelled:
+    def _unsubscribe(self, command: Unsubscribe) -> SubscriptionCancelled | None:
         channel = command.channel
-        if channel not in self._subscriptions:
+        state = self._state(channel)
+        if state is SubscriptionState.ABSENT:
             raise InvalidMessageError(f"there is no subscription to {channel[:MAX_CHANNEL_NAME]}")
         self._advance(channel, SubscriptionAction.CANCEL)
-        return SubscriptionCancelled(channel)
+        # Nobody else knows yet of one that the application is still asked about.
+        return None if state is SubscriptionState.ASKED else SubscriptionCancelled(channel)
 
     def _client_event(self, command: ClientEvent, now: float) -> ClientEventReceived:
         channel = command.channel

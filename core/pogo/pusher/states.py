@@ -10,7 +10,8 @@ A **connection** is CONNECTING until the server has sent `pusher:connection_esta
 while messages are exchanged, and CLOSED from the moment that either side ends it. The server may
 refuse a connection that it never established.
 
-A **subscription** to one channel is ABSENT until the client asks for it. It is PENDING while the
+A **subscription** to one channel is ABSENT until the client asks for it. It is ASKED while the
+application is asked on the client's behalf, which sent no signature. It is PENDING while the
 server sees to it that nothing published from now on is missed (the bus has the subscription; on
 presence channels, the registry has the member): no event of the channel is delivered yet. It is
 ACTIVE once the client has been told `subscription_succeeded`. A client library that reconnects in
@@ -39,6 +40,7 @@ class SubscriptionState(enum.Enum):
     """Where a subscription is in its life."""
 
     ABSENT = enum.auto()
+    ASKED = enum.auto()
     PENDING = enum.auto()
     ACTIVE = enum.auto()
 
@@ -46,6 +48,7 @@ class SubscriptionState(enum.Enum):
 class SubscriptionAction(enum.Enum):
     """What happens to a subscription."""
 
+    ASK = enum.auto()
     REQUEST = enum.auto()
     CONFIRM = enum.auto()
     REFUSE = enum.auto()
@@ -60,7 +63,12 @@ CONNECTION_TRANSITIONS = {
 }
 
 SUBSCRIPTION_TRANSITIONS = {
+    (SubscriptionState.ABSENT, SubscriptionAction.ASK): SubscriptionState.ASKED,
     (SubscriptionState.ABSENT, SubscriptionAction.REQUEST): SubscriptionState.PENDING,
+    (SubscriptionState.ASKED, SubscriptionAction.ASK): SubscriptionState.ASKED,
+    (SubscriptionState.ASKED, SubscriptionAction.REQUEST): SubscriptionState.PENDING,
+    (SubscriptionState.ASKED, SubscriptionAction.REFUSE): SubscriptionState.ABSENT,
+    (SubscriptionState.ASKED, SubscriptionAction.CANCEL): SubscriptionState.ABSENT,
     (SubscriptionState.PENDING, SubscriptionAction.REQUEST): SubscriptionState.PENDING,
     (SubscriptionState.PENDING, SubscriptionAction.CONFIRM): SubscriptionState.ACTIVE,
     (SubscriptionState.PENDING, SubscriptionAction.REFUSE): SubscriptionState.ABSENT,
