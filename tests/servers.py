@@ -60,7 +60,7 @@ class ServerError(Exception):
     """A server did not start."""
 
 
-class _Server:
+class ServerProcess:
     """One child process with a port of its own that survives a restart."""
 
     name: str
@@ -178,7 +178,7 @@ class _Server:
         return False
 
 
-class NatsServer(_Server):
+class NatsServer(ServerProcess):
     """A nats-server with JetStream; `args` are further arguments, `--user` for example."""
 
     name = "nats-server"
@@ -378,7 +378,7 @@ def make_certificate(directory: Path) -> Certificate:
     return made
 
 
-class RedisServer(_Server):
+class RedisServer(ServerProcess):
     """A redis-server without persistence.
 
     With `user`, that user logs in with `password` and the default user is off; with `password`

@@ -1,4 +1,11 @@
-"""The auth service: channel signing and user sign-in by the application's PHP worker.
+"""The auth service: channels and users signed by the application's PHP worker.
 
-Only its contract (`pogo/rpc/v1/auth.proto`) exists so far.
+It stands between browsers, or edges, and a worker that has few hands: it bounds what reaches the
+worker, and checks what comes back.
 """
+
+from pogo.authsvc.auth import Auth
+from pogo.authsvc.errors import AuthError
+from pogo.authsvc.server import AuthServer
+
+__all__ = ["Auth", "AuthError", "AuthServer"]

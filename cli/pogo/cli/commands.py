@@ -35,6 +35,10 @@ Port = Annotated[
         min=0, max=_MAX_PORT, metavar="PORT", help="WebSocket and HTTP port; 0 takes any free one."
     ),
 ]
+AuthPort = Annotated[
+    int | None,
+    typer.Option(min=0, max=_MAX_PORT, metavar="PORT", help="HTTP port; 0 takes any free one."),
+]
 GrpcPort = Annotated[
     int | None,
     typer.Option(min=0, max=_MAX_PORT, metavar="PORT", help="gRPC port; 0 takes any free one."),
@@ -108,6 +112,27 @@ def broker(
     from pogo.cli.services import run_broker
 
     run_broker(config, {"host": host, "grpc_port": grpc_port, "metrics_port": metrics_port})
+
+
+@app.command(epilog="Example: `pogo authsvc --config pogo.toml --port 8082 --grpc-port 50052`")
+def authsvc(
+    *,
+    config: Config = None,
+    host: Host = None,
+    port: AuthPort = None,
+    grpc_port: GrpcPort = None,
+    metrics_port: MetricsPort = None,
+) -> None:
+    """Run one auth service: it has channels and users signed by the application's PHP worker.
+
+    Browsers ask it by HTTP, edges by gRPC. The setting `auth_upstream` says where the worker is.
+
+    Ctrl-C or SIGTERM stops it, a second one ends it at once; SIGHUP reads the apps again.
+    """
+    from pogo.cli.services import run_authsvc
+
+    flags = {"host": host, "port": port, "grpc_port": grpc_port, "metrics_port": metrics_port}
+    run_authsvc(config, flags)
 
 
 @app.command(epilog="""Example: `pogo publish my-channel hello '{"from":"me"}'`""")

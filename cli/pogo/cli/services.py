@@ -1,10 +1,12 @@
-"""`pogo serve`, `pogo edge` and `pogo broker`: which parts each is made of."""
+"""`pogo serve`, `pogo edge`, `pogo broker` and `pogo authsvc`: which parts each is made of."""
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from aiohttp import web
 from prometheus_client import CollectorRegistry, GCCollector, ProcessCollector
 
+from pogo.authsvc import Auth, AuthServer
 from pogo.broker.events import Event
 from pogo.broker.server import BrokerServer
 from pogo.broker.status import Outcome
@@ -15,6 +17,7 @@ from pogo.cli.configuration import cautions, load
 from pogo.cli.demo import Publish, demo_pages
 from pogo.cli.errors import UsageError
 from pogo.cli.local import LocalServer, Ports, make_app
+from pogo.cli.local_auth import LocalAuthService
 from pogo.cli.runner import Node, Part, run_node
 from pogo.edge.server import EdgeServer
 from pogo.settings import App, Settings
@@ -38,6 +41,8 @@ def run_serve(config: Path | None, flags: Flags) -> None:
     unconfigured = not settings.apps
     if unconfigured:
         settings = settings.model_copy(update={"apps": (make_app(),)})
+    if settings.subscribe_without_auth and not settings.auth_upstream:
+        raise UsageError("subscribe_without_auth needs auth_upstream, the worker that is asked")
     _begin(settings)
     if unconfigured and settings.host not in _LOCAL_HOSTS:
         _log.warning("anyone who reaches this machine can use the demo page", host=settings.host)
@@ -53,6 +58,8 @@ def run_edge(config: Path | None, flags: Flags) -> None:
         CommandError: The settings cannot be used, or something could not start.
     """
     settings = _load_for("edge", config, flags)
+    if settings.subscribe_without_auth and not settings.auth_service:
+        raise UsageError("subscribe_without_auth needs auth_service, the gRPC host:port to ask")
     run_node(lambda: _edge(settings, lambda: load(config, flags)))
 
 
@@ -66,26 +73,61 @@ def run_broker(config: Path | None, flags: Flags) -> None:
     run_node(lambda: _broker(settings, lambda: load(config, flags)))
 
 
+def run_authsvc(config: Path | None, flags: Flags) -> None:
+    """Run an auth service, until a signal stops it.
+
+    Raises:
+        CommandError: The settings cannot be used, or something could not start.
+    """
+    settings = load(config, flags)
+    if not settings.auth_upstream:
+        raise UsageError(
+            "the auth service has no worker to ask: set auth_upstream to "
+            "fastcgi:///path/of/php-fpm.sock, fastcgi://host:port or http://host:port"
+        )
+    _begin(with_apps(settings))
+    run_node(lambda: _authsvc(settings, lambda: load(config, flags)))
+
+
 def _serve(
     settings: Settings, read: Callable[[], Settings], local: LocalServer, demo: App | None
 ) -> Node:
     metrics = _metrics()
     bus, registry = open_bus(settings), open_registry(settings)
     broker = BrokerServer(settings, bus=bus, registry=registry, metrics=metrics)
-    pages = None if demo is None else demo_pages(demo, _publish_by(broker, demo))
-    edge = EdgeServer(settings, bus=bus, registry=registry, metrics=metrics, pages=pages)
+    pages = web.Application() if demo is None else demo_pages(demo, _publish_by(broker, demo))
+    auth = Auth(settings, metrics) if settings.auth_upstream else None
+    if auth is not None:
+        auth.add_routes(pages)
+    edge = EdgeServer(
+        settings,
+        bus=bus,
+        registry=registry,
+        metrics=metrics,
+        pages=pages,
+        auth_service=None if auth is None else LocalAuthService(auth),
+    )
     page = MetricsServer(metrics, settings.metrics_host, settings.metrics_port)
     return Node(
         parts=[
             Part(bus.start, bus.close),
             Part(registry.start, registry.close),
+            *([] if auth is None else [Part(_nothing, auth.close)]),
             _edge_part(edge, settings),
             _broker_part(broker, settings),
             _page_part(page, settings),
         ],
         announce=lambda: local.announce(Ports(edge.port, broker.grpc_port, page.port)),
         farewell=local.farewell,
-        reload=reloader(settings, read, [edge.replace_apps, broker.replace_apps]),
+        reload=reloader(
+            settings,
+            read,
+            [
+                edge.replace_apps,
+                broker.replace_apps,
+                *([] if auth is None else [auth.replace_apps]),
+            ],
+        ),
     )
 
 
@@ -123,6 +165,29 @@ def _broker(settings: Settings, read: Callable[[], Settings]) -> Node:
     )
 
 
+def _authsvc(settings: Settings, read: Callable[[], Settings]) -> Node:
+    metrics = _metrics()
+    server = AuthServer(settings, metrics=metrics)
+    page = MetricsServer(metrics, settings.metrics_host, settings.metrics_port)
+    where = address(settings.host, settings.port)
+    where_grpc = address(settings.host, settings.grpc_port)
+    return Node(
+        parts=[
+            Part(server.start_http, server.stop_http, where, "--port"),
+            Part(server.start_grpc, server.stop_grpc, where_grpc, "--grpc-port"),
+            _page_part(page, settings),
+        ],
+        announce=lambda: _log.info(
+            "ready",
+            port=server.port,
+            grpc_port=server.grpc_port,
+            metrics_port=page.port,
+            upstream=settings.auth_upstream,
+        ),
+        reload=reloader(settings, read, [server.replace_apps]),
+    )
+
+
 def _publish_by(broker: BrokerServer, app: App) -> Publish:
     async def publish(channel: str, name: str, data: str) -> Outcome:
         event = Event(app.id, [channel], name, data)
@@ -144,6 +209,10 @@ def _broker_part(broker: BrokerServer, settings: Settings) -> Part:
 def _page_part(page: MetricsServer, settings: Settings) -> Part:
     where = address(settings.metrics_host, settings.metrics_port)
     return Part(page.start, page.stop, where, "--metrics-port")
+
+
+async def _nothing() -> None:
+    """Start what needs no starting."""
 
 
 def _metrics() -> CollectorRegistry:

@@ -190,7 +190,7 @@ class PusherProtocol:
         Raises:
             SigninError: It does not sign the client in.
         """
-        return self._signin(Signin(auth, user_data))
+        return self._verified(Signin(auth, user_data))
 
     def signin_denied(self, message: str) -> None:
         """Take that the application gives no signature for a user.
@@ -212,8 +212,6 @@ class PusherProtocol:
                 return self._unsubscribe(command)
             case ClientEvent():
                 return self._client_event(command, now)
-        if not command.auth and self._limits.asks_application:
-            return AuthenticationNeeded()
         return self._signin(command)
 
     def _subscribe(self, command: Subscribe) -> SubscriptionRequested | AuthorizationNeeded:
@@ -323,7 +321,12 @@ class PusherProtocol:
         message = frames.encode_client_event(command.event, channel, command.data, user_id)
         return ClientEventReceived(channel, message)
 
-    def _signin(self, command: Signin) -> SignedIn | Reply:
+    def _signin(self, command: Signin) -> SignedIn | Reply | AuthenticationNeeded:
+        if not command.auth and self._limits.asks_application:
+            return AuthenticationNeeded()
+        return self._verified(command)
+
+    def _verified(self, command: Signin) -> SignedIn | Reply:
         if not verify_user(
             command.auth,
             key=self.app.key,

@@ -17,11 +17,14 @@ from pogo.settings.values import (
     Duration,
     NatsUrls,
     NetworkList,
+    OptionalAddress,
     Port,
     Rate,
     RemotePort,
     Text,
     TextList,
+    Upstream,
+    UrlPath,
     format_duration,
 )
 
@@ -251,19 +254,76 @@ class BrokerSettings(_Group):
 class AuthSettings(_Group):
     """Authorisation by the application's PHP worker, and webhooks."""
 
-    auth_path: str = Field(default="/pogo/auth", pattern="^/")
-    """The path of the HTTP end point that signs channels. Read by the auth service; edges and
-    brokers make no use of it."""
+    auth_upstream: Upstream = ""
+    """Where the auth service finds the PHP worker: `fastcgi:///run/php/php-fpm.sock`,
+    `fastcgi://host:9000`, or `http://host:port` (nginx, Octane, FrankenPHP). Empty: no auth
+    service in `pogo serve`."""
 
     auth_script: str = ""
-    """The PHP worker script that the auth service runs; empty for none. It has no meaning
-    without the auth service."""
+    """The PHP script of the worker, by its path where php-fpm runs: of Laravel,
+    `public/index.php`. Needed with FastCGI, and of no meaning with HTTP."""
+
+    auth_path: UrlPath = "/pogo/auth"
+    """Where browsers have channels signed, and where the worker is asked to."""
+
+    user_auth_path: UrlPath = "/pogo/user-auth"
+    """The same for users who sign in."""
+
+    auth_connections: Count = 4
+    """Connections of one auth service to the worker, and so requests that the worker has in hand
+    at a time. php-fpm keeps a child for each: over all auth services together they must not be
+    more than its `pm.max_children`."""
 
     max_auth_body: Count = 16_384
-    """Bytes of one request to `auth_path`. Read by the auth service."""
+    """Bytes of one request to the auth service, and of the worker's answer."""
 
     max_concurrent_auth: Count = 100
-    """Requests that the auth service has open with the PHP worker at a time."""
+    """Requests that one auth service, or edge, has under way; more are refused at once, with 503.
+    So are those that would not be answered in time, by what the latest have taken."""
+
+    auth_timeout: Duration = 3.0
+    """How long a client waits for the worker; then it gets 504."""
+
+    auth_breaker_failures: Count = 5
+    """Failures in a row after which the worker is left alone: it could not be reached, or did not
+    answer in time."""
+
+    auth_breaker_wait: Duration = 10.0
+    """For how long it is; then one request is tried."""
+
+    subscribe_without_auth: bool = False
+    """Whether clients may subscribe to private and presence channels, and sign in, without `auth`:
+    the auth service then decides by the cookies of their handshake. Needs `allowed_origins`
+    without `*`, since any web page could have a browser send its cookies."""
+
+    auth_service: OptionalAddress = ""
+    """The gRPC `host:port` of the auth service that edges ask then. `pogo serve` has its own."""
+
+    max_auth_headers: Count = 8192
+    """Bytes of a handshake's headers that are kept for it, for each connection."""
+
+    @field_validator("auth_script")
+    @classmethod
+    def _named_for_fastcgi(cls, script: str, info: ValidationInfo) -> str:
+        if not script and str(info.data.get("auth_upstream", "")).startswith("fastcgi:"):
+            raise ValueError("is required with a FastCGI auth_upstream")
+        return script
+
+    @field_validator("subscribe_without_auth")
+    @classmethod
+    def _only_for_known_pages(cls, allowed: bool, info: ValidationInfo) -> bool:  # noqa: FBT001
+        if not allowed:
+            return False
+        places = {"allowed_origins": info.data.get("allowed_origins", ())}
+        for index, app in enumerate(info.data.get("apps", ())):
+            places[f"apps[{index}].allowed_origins"] = app.allowed_origins or ()
+        for place, origins in places.items():
+            if "*" in origins:
+                raise ValueError(
+                    f"needs {place} without '*': any web page could have a browser send its "
+                    "cookies; name the origins of your pages"
+                )
+        return True
 
     webhook_secret: SecretStr = Field(default=_NO_SECRET, repr=False)
     """What signs webhooks; empty for the app's own secret. Read by brokers."""

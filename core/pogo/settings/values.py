@@ -14,6 +14,7 @@ _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
 _DURATION = re.compile(r"(?:\d+(?:\.\d+)?(?:ms|s|m|h))+")
 _DURATION_PART = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h)")
 _NATS_SCHEMES = ("nats", "tls")
+_HTTP_SCHEMES = ("http", "https")
 
 
 def parse_duration(value: object) -> object:
@@ -69,6 +70,29 @@ def _check_address(address: str) -> str:
     if not host or not port.isdecimal() or not 1 <= int(port) <= _MAX_PORT:
         raise ValueError(f"{address!r} is no host:port")
     return address
+
+
+def _check_optional_address(address: str) -> str:
+    return _check_address(address) if address else ""
+
+
+def _check_upstream(url: str) -> str:
+    """Accept a FastCGI or HTTP server by its URL; empty for none."""
+    if not url:
+        return ""
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError:
+        parts, port = urlsplit(""), None
+    # No message quotes it: someone may have put a password there.
+    is_plain = not (parts.username or parts.password or parts.query or parts.fragment)
+    is_socket = parts.scheme == "fastcgi" and not parts.netloc and len(parts.path) > 1
+    is_fastcgi = parts.scheme == "fastcgi" and parts.hostname and port and not parts.path
+    is_http = parts.scheme in _HTTP_SCHEMES and parts.hostname and port != 0
+    if not (is_plain and (is_socket or is_fastcgi or is_http)):
+        raise ValueError("should be fastcgi:///path/of.sock, fastcgi://host:port or http://host")
+    return url.rstrip("/")
 
 
 def _check_number(value: object) -> object:
@@ -141,3 +165,12 @@ Addresses = Annotated[
     tuple[Annotated[str, AfterValidator(_check_address)], ...], BeforeValidator(_split)
 ]
 """A list of `host:port`, or one string with commas."""
+
+OptionalAddress = Annotated[str, AfterValidator(_check_optional_address)]
+"""One `host:port`, or nothing."""
+
+Upstream = Annotated[str, AfterValidator(_check_upstream)]
+"""`fastcgi:///path/of.sock`, `fastcgi://host:port`, `http://host:port/prefix`, or nothing."""
+
+UrlPath = Annotated[str, StringConstraints(pattern=r"^/[A-Za-z0-9._~/-]*$")]
+"""The path of a URL."""

@@ -60,16 +60,18 @@ class EdgeApp:
         """Whether clients are told who of their watchlists is online."""
         return self._settings.watchlist
 
-    def admit(self, origin: str | None) -> None:
-        """Let one more connection in.
+    def admit(self, origin: str | None, *, needs_origin: bool) -> None:
+        """Let one more connection in; `needs_origin` refuses what is no web page.
 
         Raises:
             AppDisabledError: The app is switched off.
-            UnauthorizedError: The page that connects has a foreign origin.
+            UnauthorizedError: The page that connects has a foreign origin, or none.
             ConnectionQuotaError: The app has as many connections as it may have.
         """
         if not self.enabled:
             raise AppDisabledError(f"the app {self.key} is disabled")
+        if origin is None and needs_origin:
+            raise UnauthorizedError("the handshake has no Origin header, which is needed here")
         if not origin_allowed(origin, self.origins):
             raise UnauthorizedError(f"the origin {origin} is not allowed")
         if 0 < self._settings.max_connections <= self.connections:

@@ -5,6 +5,7 @@ its channels, and is swept (see `pogo.edge.sweeper`) when something is due.
 """
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol, assert_never
 
@@ -25,7 +26,10 @@ from pogo.pusher.errors import (
     PusherError,
 )
 from pogo.pusher.events import (
+    AuthenticationNeeded,
+    AuthorizationNeeded,
     ClientEventReceived,
+    Event,
     Reply,
     SignedIn,
     SubscriptionCancelled,
@@ -54,6 +58,11 @@ class ConnectionOwner(Protocol):
 
     def unsubscribe(self, connection: "Connection", event: SubscriptionCancelled) -> None:
         """End one."""
+
+    def ask(
+        self, connection: "Connection", event: AuthorizationNeeded | AuthenticationNeeded
+    ) -> None:
+        """Ask the application on behalf of a client, which is told in a later turn."""
 
     def signed_in(self, connection: "Connection", event: SignedIn) -> None:
         """See to a user whom the protocol has let in; the client knows."""
@@ -229,9 +238,23 @@ class Connection(SocketWriter):
                 self._message_received(message)
 
     def _message_received(self, message: bytes) -> None:
+        self._services.metrics.messages_in += 1
+        self._act(self.protocol.receive(message, self._heard_at))
+
+    def resume(self, step: Callable[[], Event | None]) -> None:
+        """Go on with what had to wait for the application, unless the client is leaving."""
+        if self.closing or self.protocol.state is ConnectionState.CLOSED:
+            return
+        try:
+            self._act(step())
+        except CloseError as error:
+            self.close(error)
+        except PusherError as error:
+            self.report(error)
+
+    def _act(self, event: Event | None) -> None:
+        """Do what a message amounts to."""
         services = self._services
-        services.metrics.messages_in += 1
-        event = self.protocol.receive(message, self._heard_at)
         match event:
             case None:
                 pass
@@ -241,6 +264,8 @@ class Connection(SocketWriter):
                 services.owner.subscribe(self, event)
             case SubscriptionCancelled():
                 services.owner.unsubscribe(self, event)
+            case AuthorizationNeeded() | AuthenticationNeeded():
+                services.owner.ask(self, event)
             case SignedIn():
                 self.send_message(event.message)
                 if event.excess is not None and not self.closing:

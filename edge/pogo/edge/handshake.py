@@ -142,7 +142,7 @@ class Handshake(asyncio.Protocol):
         request = requests[0]
         assert isinstance(request, Request)
         client = context.addresses.client(
-            _peer(self._transport), request.headers.get_all("X-Forwarded-For")
+            peer_address(self._transport), request.headers.get_all("X-Forwarded-For")
         )
         if not context.rate.allows(client, context.loop.time()):
             response = reader.reject(
@@ -187,7 +187,7 @@ def _is_websocket(head: bytes) -> bool:
     )
 
 
-def _peer(transport: asyncio.Transport) -> str:
+def peer_address(transport: asyncio.Transport) -> str:
     """Tell the address of the other end; a Unix socket has none."""
     peer = transport.get_extra_info("peername")
     return str(peer[0]) if isinstance(peer, tuple) else "unix"

@@ -7,6 +7,7 @@ from google.protobuf.message import DecodeError
 
 from pogo.bus import Bus, BusError, BusUnavailableError, Message, channel_subject
 from pogo.cluster import Membership, Views
+from pogo.edge.authorizer import Authorizer, Question
 from pogo.edge.channel import Channel
 from pogo.edge.connection import Connection
 from pogo.edge.counts import Counts
@@ -47,8 +48,10 @@ class Hub:
         metrics: EdgeMetrics,
         max_members: int,
         max_backlog: int,
+        authorizer: Authorizer | None = None,
     ) -> None:
         """Make the hub of an edge; limits are per channel, in users and bytes."""
+        self._authorizer = authorizer
         self._bus = bus
         self._membership = membership
         self._max_members = max_members
@@ -119,6 +122,8 @@ class Hub:
         """End all subscriptions of a connection that is closing."""
         del self._connections[connection.socket_id]
         self._closing.add(connection)
+        if self._authorizer is not None:
+            self._authorizer.closed(connection)
         if connection.protocol.user is not None:
             self.users.gone(connection, connection.protocol.user, self._leaving_later())
         for name in list(connection.protocol.channels):
@@ -167,6 +172,11 @@ class Hub:
     def unsubscribe(self, connection: Connection, event: SubscriptionCancelled) -> None:
         """End one subscription."""
         self._drop(connection, self._channels[connection.app.id, event.channel])
+
+    def ask(self, connection: Connection, event: Question) -> None:
+        """Ask the application on behalf of a client."""
+        assert self._authorizer is not None, "the protocol asks only where somebody can be asked"
+        self._authorizer.ask(connection, event)
 
     def signed_in(self, connection: Connection, event: SignedIn) -> None:
         """Count a connection to its user."""

@@ -18,6 +18,7 @@ def protocol_limits(settings: Settings) -> Limits:
         max_channel_length=settings.max_channel_length,
         max_event_length=settings.max_event_length,
         max_presence_data=settings.max_presence_data,
+        asks_application=settings.subscribe_without_auth,
     )
 
 

@@ -31,6 +31,11 @@ class EdgeMetrics(Collector):
         self.client_events_failed = self._counter(
             "client_events_failed", "Client events that the bus did not take."
         )
+        self.authorizations = self._counter(
+            "edge_authorizations",
+            "Questions to the application for clients without a signature, by outcome.",
+            "outcome",
+        )
         self.registry_write_failures = self._counter(
             "registry_write_failures",
             "Batches of writes that the registry did not take as a whole; they are repeated.",

@@ -10,10 +10,10 @@ from collections.abc import Callable
 from typing import cast
 
 from aiohttp import web
-from aiohttp.http_exceptions import HttpProcessingError
 from aiohttp.typedefs import Handler
 
 from pogo.edge.health import Health
+from pogo.serving import client_fault_filter
 
 _CLEANUP_TIMEOUT = 1.0
 """Seconds that requests have to finish when the edge stops."""
@@ -21,19 +21,8 @@ _CLEANUP_TIMEOUT = 1.0
 _PAGE_TIMEOUT = 30.0
 """Seconds that a request may take, most of which are its client's for sending a body."""
 
-
-_CLIENT_FAULTS = (HttpProcessingError, web.RequestPayloadError, ConnectionError)
-"""What a request that cannot be read, or whose client went away, raises in aiohttp."""
-
-
-def _our_fault(record: logging.LogRecord) -> bool:
-    """Whether a record is about more than a request that could not be read."""
-    return not (record.exc_info and isinstance(record.exc_info[1], _CLIENT_FAULTS))
-
-
-# aiohttp logs what a client gets wrong as an error of the server.
 _LOGGER = logging.getLogger("pogo.edge.pages")
-_LOGGER.addFilter(_our_fault)
+_LOGGER.addFilter(client_fault_filter)
 
 
 class Pages:

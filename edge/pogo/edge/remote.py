@@ -27,7 +27,7 @@ class RemoteAddresses:
         from the end, where the nearest proxy has written: the first that is no trusted proxy, or
         no address at all, is as far as they can be believed.
         """
-        if not self._trusted or not self._is_trusted(peer):
+        if not self.trusts(peer):
             return peer
         client = peer
         for address in reversed(",".join(forwarded_for).split(",")):
@@ -35,14 +35,15 @@ class RemoteAddresses:
             if not _is_address(candidate):
                 break
             client = candidate
-            if not self._is_trusted(candidate):
+            if not self.trusts(candidate):
                 break
         return client
 
-    def _is_trusted(self, address: str) -> bool:
-        return _is_address(address) and any(
-            ip_address(address) in network for network in self._trusted
-        )
+    def trusts(self, peer: str) -> bool:
+        """Whether what this peer says of its client is believed."""
+        if not self._trusted or not _is_address(peer):
+            return False
+        return any(ip_address(peer) in network for network in self._trusted)
 
 
 class HandshakeRate:

@@ -14,9 +14,11 @@ from pogo.bus.connection import describe
 from pogo.cluster import EDGE, TIMING, Membership, Timing
 from pogo.edge.answers import Answers
 from pogo.edge.apps import Apps, EdgeApp
+from pogo.edge.auth_client import GrpcAuthService
+from pogo.edge.authorizer import Authorizer, AuthService
 from pogo.edge.closing import close_all
 from pogo.edge.connection import Connection, Services
-from pogo.edge.handshake import Handshake, HandshakeContext
+from pogo.edge.handshake import Handshake, HandshakeContext, peer_address
 from pogo.edge.health import Health
 from pogo.edge.hub import Hub
 from pogo.edge.limits import connection_limits, protocol_limits
@@ -59,9 +61,17 @@ class EdgeServer:
         registry: Registry,
         metrics: CollectorRegistry,
         pages: web.Application | None = None,
+        auth_service: AuthService | None = None,
         timing: Timing = TIMING,
     ) -> None:
-        """Serve the apps of the settings; `pages` answer what is no WebSocket."""
+        """Serve the apps of the settings; `pages` answer what is no WebSocket.
+
+        `auth_service` is asked for clients without a signature, if the settings say so; when not
+        given, it is the one that they name.
+        """
+        self._auth_service = auth_service
+        self._auth_client: GrpcAuthService | None = None
+        self._authorizer: Authorizer | None = None
         self._settings = settings
         self._bus = bus
         self._registry = registry
@@ -117,6 +127,7 @@ class EdgeServer:
         loop = asyncio.get_running_loop()
         settings = self._settings
         self._sweeper = Sweeper(loop)
+        self._authorizer = self._make_authorizer()
         self._hub = Hub(
             bus=self._bus,
             registry=self._registry,
@@ -124,6 +135,7 @@ class EdgeServer:
             metrics=self._metrics,
             max_members=settings.max_presence_members,
             max_backlog=settings.max_channel_backlog,
+            authorizer=self._authorizer,
         )
         self._services = Services(
             loop=loop,
@@ -190,6 +202,8 @@ class EdgeServer:
         except TimeoutError:
             _log.info("edge drops connections that did not close", connections=self._hub.sockets)
         self._hub.abort()
+        if self._auth_client is not None:
+            await self._auth_client.close()
         await self._finish()
         _log.info("edge stopped", connections=connections)
 
@@ -221,6 +235,14 @@ class EdgeServer:
             connection.refuse(response, error)
             return
         self._metrics.handshakes.labels("accepted").inc()
+        if self._authorizer is not None:
+            peer = peer_address(transport)
+            self._authorizer.opened(
+                connection,
+                request.headers.raw_items(),
+                remote=peer,
+                from_trusted_proxy=self._context.addresses.trusts(peer),
+            )
         connection.establish(response)
         if early:
             connection.data_received(early)
@@ -231,12 +253,30 @@ class EdgeServer:
 
     def _admit(self, request: Request) -> EdgeApp:
         app = self._apps.find(parse_target(request.path))
-        app.admit(request.headers.get("Origin"))
+        # Cookies decide what the client may do, so it must be known whose page it is.
+        needs_origin = self._settings.subscribe_without_auth
+        app.admit(request.headers.get("Origin"), needs_origin=needs_origin)
         if len(self._hub) >= self._settings.max_connections:
             raise OverCapacityError("the server has too many connections")
         if self._bus_away_for_long:
             raise OverCapacityError("the server cannot reach the bus")
         return app
+
+    def _make_authorizer(self) -> Authorizer | None:
+        settings = self._settings
+        if not settings.subscribe_without_auth:
+            return None
+        service = self._auth_service
+        if service is None:
+            service = self._auth_client = GrpcAuthService(
+                settings.auth_service, settings.auth_timeout
+            )
+        return Authorizer(
+            service,
+            self._metrics,
+            max_concurrent=settings.max_concurrent_auth,
+            max_headers=settings.max_auth_headers,
+        )
 
     def _new_socket_id(self) -> str:
         while True:

@@ -24,7 +24,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x16pogo/rpc/v1/auth.proto\x12\x0bpogo.rpc.v1\"%\n\x06Header\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t\"s\n\x17\x41uthorizeChannelRequest\x12\x0e\n\x06\x61pp_id\x18\x01 \x01(\t\x12\x11\n\tsocket_id\x18\x02 \x01(\t\x12\x0f\n\x07\x63hannel\x18\x03 \x01(\t\x12$\n\x07headers\x18\x04 \x03(\x0b\x32\x13.pogo.rpc.v1.Header\"b\n\x15\x41uthorizeChannelReply\x12\x0c\n\x04\x61uth\x18\x01 \x01(\t\x12\x14\n\x0c\x63hannel_data\x18\x02 \x01(\t\x12\x15\n\rshared_secret\x18\x03 \x01(\t\x12\x0e\n\x06\x64\x65tail\x18\x04 \x01(\t\"b\n\x17\x41uthenticateUserRequest\x12\x0e\n\x06\x61pp_id\x18\x01 \x01(\t\x12\x11\n\tsocket_id\x18\x02 \x01(\t\x12$\n\x07headers\x18\x03 \x03(\x0b\x32\x13.pogo.rpc.v1.Header\"H\n\x15\x41uthenticateUserReply\x12\x0c\n\x04\x61uth\x18\x01 \x01(\t\x12\x11\n\tuser_data\x18\x02 \x01(\t\x12\x0e\n\x06\x64\x65tail\x18\x03 \x01(\t2\xc2\x01\n\x04\x41uth\x12\\\n\x10\x41uthorizeChannel\x12$.pogo.rpc.v1.AuthorizeChannelRequest\x1a\".pogo.rpc.v1.AuthorizeChannelReply\x12\\\n\x10\x41uthenticateUser\x12$.pogo.rpc.v1.AuthenticateUserRequest\x1a\".pogo.rpc.v1.AuthenticateUserReplyb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x16pogo/rpc/v1/auth.proto\x12\x0bpogo.rpc.v1\"%\n\x06Header\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t\"\x83\x01\n\x17\x41uthorizeChannelRequest\x12\x0e\n\x06\x61pp_id\x18\x01 \x01(\t\x12\x11\n\tsocket_id\x18\x02 \x01(\t\x12\x0f\n\x07\x63hannel\x18\x03 \x01(\t\x12$\n\x07headers\x18\x04 \x03(\x0b\x32\x13.pogo.rpc.v1.Header\x12\x0e\n\x06remote\x18\x05 \x01(\t\"`\n\x15\x41uthorizeChannelReply\x12\x0c\n\x04\x61uth\x18\x01 \x01(\t\x12\x14\n\x0c\x63hannel_data\x18\x02 \x01(\t\x12\x0e\n\x06\x64\x65tail\x18\x04 \x01(\tJ\x04\x08\x03\x10\x04R\rshared_secret\"r\n\x17\x41uthenticateUserRequest\x12\x0e\n\x06\x61pp_id\x18\x01 \x01(\t\x12\x11\n\tsocket_id\x18\x02 \x01(\t\x12$\n\x07headers\x18\x03 \x03(\x0b\x32\x13.pogo.rpc.v1.Header\x12\x0e\n\x06remote\x18\x04 \x01(\t\"H\n\x15\x41uthenticateUserReply\x12\x0c\n\x04\x61uth\x18\x01 \x01(\t\x12\x11\n\tuser_data\x18\x02 \x01(\t\x12\x0e\n\x06\x64\x65tail\x18\x03 \x01(\t2\xc2\x01\n\x04\x41uth\x12\\\n\x10\x41uthorizeChannel\x12$.pogo.rpc.v1.AuthorizeChannelRequest\x1a\".pogo.rpc.v1.AuthorizeChannelReply\x12\\\n\x10\x41uthenticateUser\x12$.pogo.rpc.v1.AuthenticateUserRequest\x1a\".pogo.rpc.v1.AuthenticateUserReplyb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -33,14 +33,14 @@ if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_HEADER']._serialized_start=39
   _globals['_HEADER']._serialized_end=76
-  _globals['_AUTHORIZECHANNELREQUEST']._serialized_start=78
-  _globals['_AUTHORIZECHANNELREQUEST']._serialized_end=193
-  _globals['_AUTHORIZECHANNELREPLY']._serialized_start=195
-  _globals['_AUTHORIZECHANNELREPLY']._serialized_end=293
-  _globals['_AUTHENTICATEUSERREQUEST']._serialized_start=295
-  _globals['_AUTHENTICATEUSERREQUEST']._serialized_end=393
-  _globals['_AUTHENTICATEUSERREPLY']._serialized_start=395
-  _globals['_AUTHENTICATEUSERREPLY']._serialized_end=467
-  _globals['_AUTH']._serialized_start=470
-  _globals['_AUTH']._serialized_end=664
+  _globals['_AUTHORIZECHANNELREQUEST']._serialized_start=79
+  _globals['_AUTHORIZECHANNELREQUEST']._serialized_end=210
+  _globals['_AUTHORIZECHANNELREPLY']._serialized_start=212
+  _globals['_AUTHORIZECHANNELREPLY']._serialized_end=308
+  _globals['_AUTHENTICATEUSERREQUEST']._serialized_start=310
+  _globals['_AUTHENTICATEUSERREQUEST']._serialized_end=424
+  _globals['_AUTHENTICATEUSERREPLY']._serialized_start=426
+  _globals['_AUTHENTICATEUSERREPLY']._serialized_end=498
+  _globals['_AUTH']._serialized_start=501
+  _globals['_AUTH']._serialized_end=695
 # @@protoc_insertion_point(module_scope)

@@ -48,12 +48,15 @@ class AuthorizeChannelRequest(_message.Message):
     SOCKET_ID_FIELD_NUMBER: _builtins.int
     CHANNEL_FIELD_NUMBER: _builtins.int
     HEADERS_FIELD_NUMBER: _builtins.int
+    REMOTE_FIELD_NUMBER: _builtins.int
     app_id: _builtins.str
     socket_id: _builtins.str
     channel: _builtins.str
+    remote: _builtins.str
+    """Who connected to the edge: the client's address, or that of the proxy before it."""
     @_builtins.property
     def headers(self) -> _containers.RepeatedCompositeFieldContainer[Global___Header]:
-        """The handshake's headers that the auth service may pass on."""
+        """The handshake's headers that the auth service may pass on, and `host`."""
 
     def __init__(
         self,
@@ -62,10 +65,11 @@ class AuthorizeChannelRequest(_message.Message):
         socket_id: _builtins.str = ...,
         channel: _builtins.str = ...,
         headers: _abc.Iterable[Global___Header] | None = ...,
+        remote: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["app_id", b"app_id", "channel", b"channel", "headers", b"headers", "socket_id", b"socket_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["app_id", b"app_id", "channel", b"channel", "headers", b"headers", "remote", b"remote", "socket_id", b"socket_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -77,14 +81,11 @@ class AuthorizeChannelReply(_message.Message):
 
     AUTH_FIELD_NUMBER: _builtins.int
     CHANNEL_DATA_FIELD_NUMBER: _builtins.int
-    SHARED_SECRET_FIELD_NUMBER: _builtins.int
     DETAIL_FIELD_NUMBER: _builtins.int
     auth: _builtins.str
     """`KEY:signature`; empty when the application refused."""
     channel_data: _builtins.str
     """The presence member, as the application's worker wrote it; empty elsewhere."""
-    shared_secret: _builtins.str
-    """The key of an encrypted channel in base64; empty elsewhere."""
     detail: _builtins.str
     """Why it was refused, for people."""
     def __init__(
@@ -92,12 +93,11 @@ class AuthorizeChannelReply(_message.Message):
         *,
         auth: _builtins.str = ...,
         channel_data: _builtins.str = ...,
-        shared_secret: _builtins.str = ...,
         detail: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["auth", b"auth", "channel_data", b"channel_data", "detail", b"detail", "shared_secret", b"shared_secret"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["auth", b"auth", "channel_data", b"channel_data", "detail", b"detail"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -110,11 +110,14 @@ class AuthenticateUserRequest(_message.Message):
     APP_ID_FIELD_NUMBER: _builtins.int
     SOCKET_ID_FIELD_NUMBER: _builtins.int
     HEADERS_FIELD_NUMBER: _builtins.int
+    REMOTE_FIELD_NUMBER: _builtins.int
     app_id: _builtins.str
     socket_id: _builtins.str
+    remote: _builtins.str
+    """Who connected to the edge: the client's address, or that of the proxy before it."""
     @_builtins.property
     def headers(self) -> _containers.RepeatedCompositeFieldContainer[Global___Header]:
-        """The handshake's headers that the auth service may pass on."""
+        """The handshake's headers that the auth service may pass on, and `host`."""
 
     def __init__(
         self,
@@ -122,10 +125,11 @@ class AuthenticateUserRequest(_message.Message):
         app_id: _builtins.str = ...,
         socket_id: _builtins.str = ...,
         headers: _abc.Iterable[Global___Header] | None = ...,
+        remote: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["app_id", b"app_id", "headers", b"headers", "socket_id", b"socket_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["app_id", b"app_id", "headers", b"headers", "remote", b"remote", "socket_id", b"socket_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

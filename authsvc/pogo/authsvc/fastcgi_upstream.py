@@ -1,0 +1,200 @@
+"""Asking php-fpm, or anything else that speaks FastCGI, over connections that are kept."""
+
+import asyncio
+from pathlib import PurePosixPath
+from typing import cast
+
+from pogo.authsvc.errors import AuthError, UnreachableError
+from pogo.authsvc.fastcgi import ResponseReader, encode_params, encode_request
+from pogo.authsvc.upstream import WorkerAnswer, WorkerRequest
+from pogo.bus.connection import describe
+
+
+class FastCgiUpstream:
+    """A FastCGI server on a Unix socket, or on TCP.
+
+    A child of php-fpm serves one connection until it ends. So there are never more connections
+    than calls under way, and those of calls that were given up are closed.
+    """
+
+    def __init__(
+        self,
+        *,
+        script: str,
+        max_body: int,
+        socket_path: str = "",
+        host: str = "",
+        port: int = 0,
+    ) -> None:
+        """Run `script`, a path on the server's machine; answers have up to `max_body` bytes."""
+        self._socket_path = socket_path
+        self._host = host
+        self._port = port
+        self._max_body = max_body
+        self._idle: list[_Connection] = []
+        self._open: set[_Connection] = set()
+        self._params = encode_params(_script_params(script))
+
+    async def ask(self, request: WorkerRequest) -> WorkerAnswer:
+        """Pass a request on.
+
+        Raises:
+            UnreachableError: The server cannot be reached, or hung up before it had answered.
+            InvalidAnswerError: It does not speak FastCGI, or says more than it may.
+        """
+        data = encode_request(self._params + encode_params(_params(request)), request.body)
+        while self._idle:
+            connection = self._idle.pop()
+            if connection.closed:
+                continue
+            try:
+                return await self._ask(connection, data)
+            except _StaleConnectionError:
+                # A kept connection that the server closed meanwhile; it has not read the request.
+                continue
+        connection = await self._connect()
+        try:
+            return await self._ask(connection, data)
+        except _StaleConnectionError:
+            raise UnreachableError("it hung up without an answer") from None
+
+    async def close(self) -> None:
+        """Close the connections. Idempotent."""
+        for connection in list(self._open):
+            connection.abort()
+        self._idle.clear()
+
+    async def _ask(self, connection: "_Connection", data: bytes) -> WorkerAnswer:
+        try:
+            answer = await connection.ask(data, ResponseReader(self._max_body))
+        except BaseException:
+            # Whatever would still arrive on it is of no use to anybody.
+            connection.abort()
+            raise
+        if not connection.closed:
+            self._idle.append(connection)
+        return answer
+
+    async def _connect(self) -> "_Connection":
+        loop = asyncio.get_running_loop()
+        try:
+            if self._socket_path:
+                _, protocol = await loop.create_unix_connection(
+                    lambda: _Connection(self._open), self._socket_path
+                )
+            else:
+                _, protocol = await loop.create_connection(
+                    lambda: _Connection(self._open), self._host, self._port
+                )
+        except OSError as error:
+            raise UnreachableError(describe(error)) from error
+        return protocol
+
+
+class _StaleConnectionError(Exception):
+    """The connection ended before anything of the answer had come."""
+
+
+class _Connection(asyncio.Protocol):
+    """One connection; it carries one request at a time."""
+
+    _transport: asyncio.Transport
+
+    def __init__(self, open_connections: "set[_Connection]") -> None:
+        self._all = open_connections
+        self._answer: asyncio.Future[WorkerAnswer] | None = None
+        self._reader: ResponseReader | None = None
+        self._has_answered = False
+        self.closed = False
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Take the transport."""
+        self._transport = cast(asyncio.Transport, transport)
+        self._all.add(self)
+
+    async def ask(self, data: bytes, reader: ResponseReader) -> WorkerAnswer:
+        """Send a request, and wait for its answer.
+
+        Raises:
+            _StaleConnectionError: The connection ended before anything had come.
+            AuthError: The answer is none.
+        """
+        self._reader = reader
+        self._has_answered = False
+        self._answer = asyncio.get_running_loop().create_future()
+        self._transport.write(data)
+        try:
+            return await self._answer
+        finally:
+            self._answer = self._reader = None
+
+    def abort(self) -> None:
+        """Close at once. Idempotent."""
+        self.closed = True
+        self._transport.abort()
+
+    def data_received(self, data: bytes) -> None:
+        """Read a piece of the answer."""
+        if self._reader is None or self._answer is None or self._answer.done():
+            # It speaks out of turn.
+            self.abort()
+            return
+        self._has_answered = True
+        try:
+            answer = self._reader.receive(data)
+        except AuthError as error:
+            self._answer.set_exception(error)
+        else:
+            if answer is not None:
+                self._answer.set_result(answer)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Fail the call that waits."""
+        self.closed = True
+        self._all.discard(self)
+        if self._answer is None or self._answer.done():
+            return
+        if self._has_answered:
+            why = "" if exc is None else f": {describe(exc)}"
+            self._answer.set_exception(UnreachableError(f"it hung up in its answer{why}"))
+        else:
+            self._answer.set_exception(_StaleConnectionError())
+
+
+def _script_params(script: str) -> list[tuple[str, str]]:
+    """Say what is the same for every request."""
+    path = PurePosixPath(script)
+    return [
+        ("GATEWAY_INTERFACE", "CGI/1.1"),
+        ("SERVER_SOFTWARE", "pogo"),
+        ("SERVER_PROTOCOL", "HTTP/1.1"),
+        ("REQUEST_METHOD", "POST"),
+        ("QUERY_STRING", ""),
+        ("CONTENT_TYPE", "application/x-www-form-urlencoded"),
+        ("SCRIPT_FILENAME", script),
+        ("SCRIPT_NAME", f"/{path.name}"),
+        ("DOCUMENT_ROOT", str(path.parent)),
+        # PHP refuses to run without it where it was built with force-cgi-redirect.
+        ("REDIRECT_STATUS", "200"),
+    ]
+
+
+def _params(request: WorkerRequest) -> list[tuple[str, str]]:
+    """Say what differs."""
+    headers = dict(request.headers)
+    secure = headers.get("x-forwarded-proto", "") == "https"
+    name, _, port = request.host.rpartition(":") if request.host else ("", "", "")
+    has_port = bool(name) and port.isdecimal()
+    params = [
+        ("REQUEST_URI", request.path),
+        ("DOCUMENT_URI", request.path),
+        ("CONTENT_LENGTH", str(len(request.body))),
+        ("REMOTE_ADDR", request.remote),
+        ("SERVER_NAME", name if has_port else request.host),
+        ("SERVER_PORT", port if has_port else "443" if secure else "80"),
+        ("HTTP_HOST", request.host),
+    ]
+    if secure:
+        params.append(("HTTPS", "on"))
+    params += [(f"HTTP_{key.upper().replace('-', '_')}", value) for key, value in headers.items()]
+    return params
