@@ -101,7 +101,10 @@ def test_an_empty_variable_counts_as_not_set() -> None:
 
 def test_variables_of_the_clients_are_known() -> None:
     """A publisher's variables may stand in the environment that a server shares with it."""
-    assert Settings() == load_settings(None, {"POGO_BROKER": "broker:50051", "POGO_ENV": "test"})
+    names = ["BROKER", "ENV", "AUTH_APP", "CA_FILE", "ENCRYPTION_MASTER_KEY", "TIMEOUT", "TLS"]
+    environ = {f"POGO_{name}": "x" for name in [*names, "TRANSPORT", "URL"]}
+
+    assert Settings() == load_settings(None, environ)
 
 
 def test_a_file_holds_several_apps(write: Path) -> None:

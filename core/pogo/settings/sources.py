@@ -33,7 +33,18 @@ _SETTING_VARIABLES = {
 }
 
 # Read by the Python and the PHP client, which often share the environment of a server.
-_CLIENT_VARIABLES = ("POGO_BROKER", "POGO_ENV")
+_CLIENT_VARIABLES = (
+    "POGO_BROKER",
+    "POGO_ENV",
+    # Those of the PHP package and of its auth worker.
+    "POGO_AUTH_APP",
+    "POGO_CA_FILE",
+    "POGO_ENCRYPTION_MASTER_KEY",
+    "POGO_TIMEOUT",
+    "POGO_TLS",
+    "POGO_TRANSPORT",
+    "POGO_URL",
+)
 
 _KNOWN_VARIABLES = (*_SETTING_VARIABLES, *_APP_FAMILIES[0].values(), *_CLIENT_VARIABLES)
 

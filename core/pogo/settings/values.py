@@ -87,7 +87,8 @@ def _check_upstream(url: str) -> str:
         parts, port = urlsplit(""), None
     # No message quotes it: someone may have put a password there.
     is_plain = not (parts.username or parts.password or parts.query or parts.fragment)
-    is_socket = parts.scheme == "fastcgi" and not parts.netloc and len(parts.path) > 1
+    names_file = parts.path.startswith("/") and parts.path != "/"
+    is_socket = parts.scheme == "fastcgi" and not parts.netloc and names_file
     is_fastcgi = parts.scheme == "fastcgi" and parts.hostname and port and not parts.path
     is_http = parts.scheme in _HTTP_SCHEMES and parts.hostname and port != 0
     if not (is_plain and (is_socket or is_fastcgi or is_http)):
