@@ -72,6 +72,11 @@ export class Browser {
     await opened.goto(url);
   }
 
+  /** Opens another page in a window. */
+  async go({ page, url }) {
+    await this.#pages.get(page).goto(url);
+  }
+
   /** Waits until an element that `selector` finds is visible (with `gone`: until none is). */
   async waitFor({ page, selector, gone }) {
     const element = this.#pages.get(page).locator(selector).first();

@@ -25,7 +25,9 @@ class ServiceError(Exception):
 
 
 class Service:
-    """One `pogo serve`, `pogo edge` or `pogo broker`, on free ports, that logs to a file.
+    """One `pogo serve`, `pogo edge`, `pogo broker` or `pogo authsvc`, on free ports.
+
+    It logs to a file.
 
     `program` is the `pogo` command, if not that of the checkout.
     """
@@ -75,6 +77,16 @@ class Service:
     def grpc(self) -> str:
         """Where publishers connect, `HOST:PORT`."""
         return f"127.0.0.1:{self._logged('broker started')[0]['grpc_port']}"
+
+    @property
+    def auth_port(self) -> int:
+        """Where browsers have channels signed."""
+        return int(self._logged("auth service started")[0]["port"])
+
+    @property
+    def auth_grpc(self) -> str:
+        """Where edges ask the auth service, `HOST:PORT`."""
+        return f"127.0.0.1:{self._logged('auth service started')[0]['grpc_port']}"
 
     def stop(self) -> None:
         """Stop the service as a deployment does, and wait until it has ended. Idempotent."""

@@ -8,42 +8,11 @@ import pytest
 
 from tests.e2e.cluster import Service
 from tests.e2e.driver import Driver
+from tests.e2e.window import Window
 
 
-class Window:
-    """A window of Chromium on the demo page."""
-
-    def __init__(self, driver: Driver, name: str, url: str, pictures: Path) -> None:
-        self._driver = driver
-        self._name = name
-        self._pictures = pictures
-        driver.call("browser", "open", page=name, url=url)
-
-    def wait_for(self, selector: str, *, gone: bool = False) -> None:
-        """Wait until such an element can be seen, or none any more."""
-        self._driver.call("browser", "waitFor", page=self._name, selector=selector, gone=gone)
-
-    def fill(self, selector: str, text: str) -> None:
-        """Type into a field."""
-        self._driver.call("browser", "fill", page=self._name, selector=selector, text=text)
-
-    def click(self, selector: str) -> None:
-        """Click on something."""
-        self._driver.call("browser", "click", page=self._name, selector=selector)
-
-    def texts(self, selector: str) -> list[str]:
-        """Read all such elements."""
-        return list(self._driver.call("browser", "texts", page=self._name, selector=selector))
-
-    def picture(self, name: str) -> Path:
-        """Keep what the window shows as a PNG."""
-        path = self._pictures / f"{name}.png"
-        self._driver.call("browser", "screenshot", page=self._name, path=str(path))
-        return path
-
-    def complaints(self) -> list[str]:
-        """Name what the page wrote to its console."""
-        return self._driver.inbox(self._name).events("console")
+class DemoWindow(Window):
+    """A window on the demo page."""
 
     def join(self, name: str) -> None:
         """Enter the presence room under a name."""
@@ -51,22 +20,18 @@ class Window:
         self.click("#join-button")
         self.wait_for("#joined[data-state=good]")
 
-    def close(self) -> None:
-        """Close the window."""
-        self._driver.call("browser", "closePage", page=self._name)
-
 
 _names = (f"window-{number}" for number in itertools.count())
 
 
 @pytest.fixture(name="window")
-def _window(driver: Driver, demo: Service, tmp_path: Path) -> Iterator[Callable[[], Window]]:
+def _window(driver: Driver, demo: Service, tmp_path: Path) -> Iterator[Callable[[], DemoWindow]]:
     driver.launch_browser()
-    windows: list[Window] = []
+    windows: list[DemoWindow] = []
 
-    def open_window() -> Window:
+    def open_window() -> DemoWindow:
         url = f"http://127.0.0.1:{demo.port}/"
-        window = Window(driver, next(_names), url, tmp_path)
+        window = DemoWindow(driver, next(_names), url, tmp_path)
         windows.append(window)
         window.wait_for("#connection[data-state=connected]")
         return window
@@ -76,7 +41,7 @@ def _window(driver: Driver, demo: Service, tmp_path: Path) -> Iterator[Callable[
         window.close()
 
 
-def test_publish_box(window: Callable[[], Window]) -> None:
+def test_publish_box(window: Callable[[], DemoWindow]) -> None:
     """What is published in one window appears in both, and the box says that it worked."""
     first, second = window(), window()
 
@@ -92,7 +57,7 @@ def test_publish_box(window: Callable[[], Window]) -> None:
     assert [[], []] == [first.complaints(), second.complaints()]
 
 
-def test_bad_data_is_reported(window: Callable[[], Window]) -> None:
+def test_bad_data_is_reported(window: Callable[[], DemoWindow]) -> None:
     """The publish box says what is wrong with data that is not JSON."""
     first = window()
 
@@ -103,7 +68,7 @@ def test_bad_data_is_reported(window: Callable[[], Window]) -> None:
     assert first.texts("#published")[0].startswith("status 5: ")
 
 
-def test_presence_room(window: Callable[[], Window]) -> None:
+def test_presence_room(window: Callable[[], DemoWindow]) -> None:
     """Two windows see each other in the room, and one that leaves or is closed disappears."""
     first, second = window(), window()
 

@@ -10,6 +10,7 @@ from pogo.bus.memory import MemoryBus
 from pogo.client import AsyncClient, PublishError, StatusCode
 from pogo.cluster import Timing
 from pogo.edge.server import EdgeServer
+from pogo.records.memory import MemoryRecords
 from pogo.registry.memory import MemoryRegistry
 from tests.edge.helpers import APP, KEY, SECRET, Client, make_settings
 
@@ -21,7 +22,14 @@ async def test_a_stopped_edge_is_a_missing_hub() -> None:
     settings = make_settings(grpc_port=0)
     bus, registry, metrics = MemoryBus(), MemoryRegistry(), CollectorRegistry()
     edge = EdgeServer(settings, bus=bus, registry=registry, metrics=metrics, timing=QUICK)
-    broker = BrokerServer(settings, bus=bus, registry=registry, metrics=metrics, timing=QUICK)
+    broker = BrokerServer(
+        settings,
+        bus=bus,
+        registry=registry,
+        records=MemoryRecords(),
+        metrics=metrics,
+        timing=QUICK,
+    )
     await bus.start()
     await edge.start()
     await broker.start()
