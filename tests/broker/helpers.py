@@ -14,9 +14,12 @@ from pydantic import SecretStr
 
 from pogo.broker import BrokerServer
 from pogo.broker.live_edges import LiveEdges
+from pogo.broker.message_ids import LIFETIMES, Lifetimes
 from pogo.bus import Bus, BusError, Message, channel_subject
 from pogo.bus.memory import MemoryBus
 from pogo.cluster import BROKER, EDGE, TIMING, Membership, Timing
+from pogo.records import Records
+from pogo.records.memory import MemoryRecords
 from pogo.registry import Registry
 from pogo.registry.memory import MemoryRegistry
 from pogo.rpc.v1 import broker_pb2, broker_pb2_grpc, delivery_pb2
@@ -100,18 +103,23 @@ class RunningBroker:
         return await self.stub.Publish(item, metadata=bearer(token()), timeout=5)
 
     async def batch(
-        self, items: Sequence[broker_pb2.PublishRequest]
+        self, items: Sequence[broker_pb2.PublishRequest], message_id: str = ""
     ) -> list[broker_pb2.PublishReply]:
         """Publish a batch."""
-        call = self.stub.PublishBatch(
-            broker_pb2.PublishBatchRequest(events=items), metadata=bearer(token()), timeout=5
-        )
+        batch = broker_pb2.PublishBatchRequest(events=items, message_id=message_id)
+        call = self.stub.PublishBatch(batch, metadata=bearer(token()), timeout=5)
         return list((await call).replies)
 
-    async def broadcast(self, channels: str, data: str = "{}") -> broker_pb2.PublishReply:
+    async def broadcast(
+        self, channels: str, data: str = "{}", message_id: str = ""
+    ) -> broker_pb2.PublishReply:
         """Publish one event on several channels."""
         item = broker_pb2.BroadcastMultiRequest(
-            app_id=APP.id, channels=channels, event="headline", data=data
+            app_id=APP.id,
+            channels=channels,
+            event="headline",
+            data=data,
+            message_id=message_id,
         )
         return await self.stub.BroadcastMulti(item, metadata=bearer(token()), timeout=5)
 
@@ -122,16 +130,24 @@ async def running_broker(
     settings: Settings | None = None,
     *,
     registry: Registry | None = None,
+    records: Records | None = None,
     timing: Timing = TIMING,
+    lifetimes: Lifetimes = LIFETIMES,
 ) -> AsyncIterator[RunningBroker]:
-    """Run a broker on a bus that is started, and connect to it.
+    """Run a broker on a bus and records that are started, and connect to it.
 
-    Without a registry of the test's own, an edge lives beside it.
+    Without a registry of the test's own, an edge lives beside it; without records, it has its own.
     """
     metrics = CollectorRegistry()
     own = registry or MemoryRegistry()
     server = BrokerServer(
-        settings or make_settings(), bus=bus, registry=own, metrics=metrics, timing=timing
+        settings or make_settings(),
+        bus=bus,
+        registry=own,
+        records=records or MemoryRecords(),
+        metrics=metrics,
+        timing=timing,
+        lifetimes=lifetimes,
     )
     async with contextlib.AsyncExitStack() as stack:
         if registry is None:

@@ -6,8 +6,11 @@ from pydantic import SecretStr
 from pogo.bus.memory import MemoryBus
 from pogo.bus.nats import NatsBus
 from pogo.bus.redis import RedisBus, RedisOptions
-from pogo.cli.buses import open_bus, open_registry, redis_options
+from pogo.cli.buses import open_bus, open_records, open_registry, redis_options
 from pogo.cli.errors import UsageError
+from pogo.records.memory import MemoryRecords
+from pogo.records.nats import NatsRecords
+from pogo.records.redis import RedisRecords
 from pogo.registry.memory import MemoryRegistry
 from pogo.registry.nats import NatsRegistry
 from pogo.registry.redis import RedisRegistry
@@ -15,16 +18,18 @@ from pogo.settings import Settings
 
 
 @pytest.mark.parametrize(
-    ("settings", "bus", "registry"),
+    ("settings", "adapters"),
     [
-        (Settings(bus="memory"), MemoryBus, MemoryRegistry),
-        (Settings(bus="nats"), NatsBus, NatsRegistry),
-        (Settings(bus="redis"), RedisBus, RedisRegistry),
+        (Settings(bus="memory"), (MemoryBus, MemoryRegistry, MemoryRecords)),
+        (Settings(bus="nats"), (NatsBus, NatsRegistry, NatsRecords)),
+        (Settings(bus="redis"), (RedisBus, RedisRegistry, RedisRecords)),
     ],
 )
-def test_each_setting_has_its_adapters(settings: Settings, bus: type, registry: type) -> None:
+def test_each_setting_has_its_adapters(settings: Settings, adapters: tuple[type, ...]) -> None:
     """None of them connects before it is started."""
-    assert (bus, registry) == (type(open_bus(settings)), type(open_registry(settings)))
+    assert adapters == tuple(
+        type(open_one(settings)) for open_one in (open_bus, open_registry, open_records)
+    )
 
 
 def test_every_setting_of_redis_reaches_the_adapter() -> None:

@@ -24,10 +24,15 @@ async def until_snapshot(record: Record, number: int, within: float = 5.0) -> No
 
 
 async def ask(server: NatsServer, what: str, **body: object) -> dict[str, Any]:
-    """Ask JetStream, as an operator would."""
+    """Ask JetStream about the registry's stream, as an operator would."""
+    return await ask_of(server, STREAM, what, **body)
+
+
+async def ask_of(server: NatsServer, stream: str, what: str, **body: object) -> dict[str, Any]:
+    """Ask JetStream about any stream."""
     client = await nats.connect(server.url)
     try:
-        subject = f"$JS.API.STREAM.{what}.{STREAM}"
+        subject = f"$JS.API.STREAM.{what}.{stream}"
         answer = await client.request(subject, json.dumps(body).encode() if body else b"")
         found: dict[str, Any] = json.loads(answer.data)
         return found

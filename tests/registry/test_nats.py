@@ -7,10 +7,11 @@ from pathlib import Path
 import pytest
 
 from pogo.bus.connection import CONFIRM_TIMEOUT
+from pogo.bus.nats_messages import Headers
+from pogo.bus.nats_requests import Answer
 from pogo.registry import RegistryError, RegistryUnavailableError, Write, nats_wire
 from pogo.registry.nats import NatsRegistry, StreamOptions
 from pogo.registry.nats_connection import NatsRegistryConnection
-from pogo.registry.nats_requests import Answer
 from tests.registry.helpers import TOPIC, Record, delete, key, opened, put, watched
 from tests.registry.nats_helpers import (
     PlainNatsServer,
@@ -298,7 +299,7 @@ async def test_a_question_that_is_not_answered(
         (commands, *_) = arguments
         assert isinstance(commands, list)
         if b"STREAM.MSG.GET" in commands[0](b"reply"):
-            return [(nats_wire.Headers(b""), answer)]
+            return [(Headers(b""), answer)]
         return await ask_really(connection, commands, CONFIRM_TIMEOUT)
 
     monkeypatch.setattr(NatsRegistryConnection, "_asked", asked)

@@ -10,10 +10,11 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from pogo.bus import BusUnavailableError
+from pogo.bus.nats_messages import Headers
+from pogo.bus.nats_requests import Answer
 from pogo.registry import nats_snapshot
-from pogo.registry.nats_requests import Answer
 from pogo.registry.nats_snapshot import read_entries
-from pogo.registry.nats_wire import KEY_PREFIX, Headers, marker_key
+from pogo.registry.nats_wire import KEY_PREFIX, marker_key
 from tests.registry.helpers import TOPIC, key
 
 PAGE = 3

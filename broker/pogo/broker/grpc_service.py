@@ -1,6 +1,7 @@
 """The gRPC front: `pogo.rpc.v1.Broker`, as `broker.proto` describes it."""
 
-from collections.abc import Collection
+import math
+from collections.abc import Collection, Sequence
 from typing import Any
 
 import grpc
@@ -8,13 +9,18 @@ import grpc
 from pogo.broker.apps import AppDirectory
 from pogo.broker.auth import AuthenticationError, Authenticator
 from pogo.broker.events import Event, parse_channels
+from pogo.broker.message_ids import MAX_LENGTH, ConflictError
 from pogo.broker.publisher import Publisher
+from pogo.broker.repeats import Repeats
 from pogo.broker.status import Outcome
 from pogo.rpc.v1 import broker_pb2, broker_pb2_grpc
 from pogo.rpc.v1.status import StatusCode
 from pogo.settings import App
 
 _WIRE = {code: broker_pb2.Status.Value(f"STATUS_{code.name}") for code in StatusCode}
+
+REPLY_MARGIN = 0.1
+"""Seconds before a caller's deadline at which a repeat does not wait any longer."""
 
 _Context = grpc.aio.ServicerContext[Any, Any]
 
@@ -26,18 +32,22 @@ class BrokerService(broker_pb2_grpc.BrokerServicer):
 
     - UNAUTHENTICATED: the token is missing, wrong, or expired;
     - PERMISSION_DENIED: an event is for another app than the token's;
-    - INVALID_ARGUMENT: a PublishBatch has more than `max_batch` events.
+    - INVALID_ARGUMENT: a PublishBatch has more than `max_batch` events, or a message_id is too
+      long;
+    - ALREADY_EXISTS: a message_id was used for something else before.
     """
 
     def __init__(
         self,
         publisher: Publisher,
+        repeats: Repeats,
         *,
         apps: AppDirectory,
         authenticator: Authenticator,
         max_batch: int,
     ) -> None:
         self._publisher = publisher
+        self._repeats = repeats
         self._apps = apps
         self._authenticator = authenticator
         self._max_batch = max_batch
@@ -48,7 +58,7 @@ class BrokerService(broker_pb2_grpc.BrokerServicer):
         """Publish one event on one channel."""
         app = await self._authenticate(context)
         await self._require(context, app, (request.app_id,))
-        [outcome] = await self._publisher.publish([_event(request)], json_data=True)
+        [outcome] = await self._publish(context, app, [_event(request)])
         return _reply(outcome)
 
     async def BroadcastMulti(  # noqa: N802 (the contract's name)
@@ -65,7 +75,7 @@ class BrokerService(broker_pb2_grpc.BrokerServicer):
             request.socket_id,
             request.message_id,
         )
-        [outcome] = await self._publisher.publish([event], json_data=True)
+        [outcome] = await self._publish(context, app, [event])
         return _reply(outcome)
 
     async def PublishBatch(  # noqa: N802 (the contract's name)
@@ -81,8 +91,31 @@ class BrokerService(broker_pb2_grpc.BrokerServicer):
             )
         events = [_event(item) for item in request.events]
         await self._require(context, app, {event.app_id for event in events})
-        outcomes = await self._publisher.publish(events, json_data=True)
+        outcomes = await self._publish(context, app, events, request.message_id)
         return broker_pb2.PublishBatchReply(replies=[_reply(outcome) for outcome in outcomes])
+
+    async def _publish(
+        self, context: _Context, app: App, events: Sequence[Event], message_id: str = ""
+    ) -> list[Outcome]:
+        """Publish, at most once what has a message id."""
+        names = [event.message_id for event in events if event.message_id]
+        if not names and not message_id:
+            return await self._publisher.publish(events, json_data=True)
+        if any(len(name.encode()) > MAX_LENGTH for name in (message_id, *names)):
+            await context.abort(
+                grpc.StatusCode.INVALID_ARGUMENT, f"a message_id has at most {MAX_LENGTH} bytes"
+            )
+        remaining = context.time_remaining()
+        try:
+            return await self._repeats.publish(
+                app.id,
+                events,
+                json_data=True,
+                message_id=message_id,
+                within=math.inf if remaining is None else remaining - REPLY_MARGIN,
+            )
+        except ConflictError as error:
+            await context.abort(grpc.StatusCode.ALREADY_EXISTS, str(error))
 
     async def _authenticate(self, context: _Context) -> App:
         """Tell whose token the call has, or end it."""

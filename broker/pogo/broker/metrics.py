@@ -1,7 +1,7 @@
 """What a broker counts. Everything is updated once per call or batch, never per event."""
 
 from collections import Counter as Tally
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Literal, get_args
 
@@ -23,6 +23,14 @@ DropReason = Literal[
 """Why a message was lost: `late` is queued for too long, `unconfirmed` what the bus says."""
 
 DROP_REASONS: tuple[DropReason, ...] = get_args(DropReason)
+
+RepeatOutcome = Literal["answered", "conflict", "unknown"]
+"""What became of a repeat: `answered` as the first call was, refused as a `conflict` because the
+first had another body, or the first's fate stayed `unknown` for as long as a repeat waits."""
+
+RecordFailure = Literal["claim", "settle"]
+"""What could not be recorded of a message id: that it is under way (then nothing is published), or
+how it ended (then it counts as under way for some seconds more)."""
 
 BATCH_SIZES = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000)
 CONFIRM_SECONDS = (0.0002, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
@@ -47,6 +55,23 @@ class BrokerMetrics:
             "pogo_websocket_broker_dropped_messages",
             "Valid messages (one per event and channel) that did not reach the bus for certain.",
             ["reason"],
+            registry=registry,
+        )
+        repeats = Counter(
+            "pogo_websocket_publish_repeats",
+            "Message ids that had been used before, by what became of the repeat.",
+            ["outcome"],
+            registry=registry,
+        )
+        record_failures = Counter(
+            "pogo_websocket_publish_record_failures",
+            "Message ids of which something could not be recorded.",
+            ["record"],
+            registry=registry,
+        )
+        self._attempts = Gauge(
+            "pogo_websocket_publish_attempts",
+            "Calls with message ids whose records are not settled yet.",
             registry=registry,
         )
         self._queued = Gauge(
@@ -79,6 +104,10 @@ class BrokerMetrics:
         )
         # Every reason is there from the start, so that its rate begins at zero.
         self._failures = {code: failures.labels(code.name.lower()) for code in StatusCode if code}
+        self._repeats = {name: repeats.labels(name) for name in get_args(RepeatOutcome)}
+        self._record_failures = {
+            name: record_failures.labels(name) for name in get_args(RecordFailure)
+        }
         self._dropped = {reason: dropped.labels(reason) for reason in DROP_REASONS}
 
     def answered(self, outcomes: Sequence[Outcome]) -> None:
@@ -91,6 +120,18 @@ class BrokerMetrics:
     def drop(self, reason: DropReason, messages: int) -> None:
         """Count messages that did not reach the bus for certain."""
         self._dropped[reason].inc(messages)
+
+    def repeated(self, outcome: RepeatOutcome) -> None:
+        """Count one message id that had been used before."""
+        self._repeats[outcome].inc()
+
+    def records_failed(self, record: RecordFailure, message_ids: int = 1) -> None:
+        """Count message ids of which something could not be recorded."""
+        self._record_failures[record].inc(message_ids)
+
+    def watch_attempts(self, read: Callable[[], int]) -> None:
+        """Let the gauge read how many attempts there are whenever it is asked."""
+        self._attempts.set_function(read)
 
     def committed(self, messages: int, seconds: float) -> None:
         """Count one batch that the bus has answered."""

@@ -88,7 +88,9 @@ class Publisher:
         for worker in self._workers:
             worker.abandon()
 
-    async def publish(self, events: Sequence[Event], *, json_data: bool) -> list[Outcome]:
+    async def publish(
+        self, events: Sequence[Event], *, json_data: bool, since: float | None = None
+    ) -> list[Outcome]:
         """Publish events in order, and wait until each is answered: 2 s at the most.
 
         All of them are queued before anything is awaited. A caller that is cancelled takes nothing
@@ -98,11 +100,12 @@ class Publisher:
             events: What to publish.
             json_data: Whether the data must be JSON text (status 5), as gRPC's callers were always
                 told, or may be any text, as in Pusher's HTTP API.
+            since: When the call came, by the event loop's clock; now if not given.
 
         Returns:
             The outcome of each event, in their order.
         """
-        call = Call(len(events), asyncio.get_running_loop().time())
+        call = Call(len(events), asyncio.get_running_loop().time() if since is None else since)
         no_edge = self._live_edges.none_alive()
         for index, event in enumerate(events):
             refusal = self._accept(event, call, index, no_edge=no_edge, json_data=json_data)

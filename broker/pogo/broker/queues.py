@@ -1,6 +1,7 @@
 """The bounded queues between callers and the bus."""
 
 import asyncio
+import dataclasses
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -130,6 +131,9 @@ class ShardQueues:
 
     def answer(self, item: Queued, failure: Outcome | None) -> None:
         """Tell the caller what became of one message (`None`: the bus has it), and forget it."""
+        if failure is not None and not item.alone:
+            # The event's other messages may have been published.
+            failure = dataclasses.replace(failure, in_doubt=True)
         size = len(item.message.payload)
         item.shard.load.give(size)
         self.load.give(size)

@@ -11,16 +11,20 @@ from grpc_reflection.v1alpha import reflection
 from prometheus_client import CollectorRegistry
 
 from pogo.broker.apps import AppDirectory
+from pogo.broker.attempts import Attempts
 from pogo.broker.auth import Authenticator
 from pogo.broker.grpc_logs import quiet_callers_faults
 from pogo.broker.grpc_service import BrokerService
 from pogo.broker.health import SERVICE, Health
 from pogo.broker.live_edges import LiveEdges
+from pogo.broker.message_ids import LIFETIMES, Lifetimes
 from pogo.broker.metrics import BrokerMetrics
 from pogo.broker.publisher import Publisher
+from pogo.broker.repeats import Repeats
 from pogo.bus import Bus
 from pogo.bus.connection import describe
 from pogo.cluster import BROKER, TIMING, Listener, Membership, Timing
+from pogo.records import Records
 from pogo.registry import Registry, RegistryError
 from pogo.rpc.v1 import broker_pb2_grpc
 from pogo.settings import App, Settings
@@ -44,6 +48,9 @@ cut off those that want to notice a dead broker sooner."""
 REGISTRY_WAIT = 1.0
 """Seconds that a stopping broker waits for the registry to know that it is gone."""
 
+RECORDS_WAIT = 1.0
+"""Seconds that a stopping broker waits for the records to know what became of message ids."""
+
 REPLY_GRACE = 0.5
 """Seconds that the last replies have to leave, once every event is answered."""
 
@@ -53,7 +60,8 @@ log = get_logger()
 class BrokerServer(Listener):
     """Listens for publishers by gRPC, and publishes on the bus.
 
-    The bus and the registry are the caller's: started before `start`, closed after `stop`.
+    The bus, the registry and the records are the caller's: started before `start`, closed after
+    `stop`.
     """
 
     def __init__(
@@ -62,8 +70,10 @@ class BrokerServer(Listener):
         *,
         bus: Bus,
         registry: Registry,
+        records: Records,
         metrics: CollectorRegistry,
         timing: Timing = TIMING,
+        lifetimes: Lifetimes = LIFETIMES,
     ) -> None:
         self._settings = settings
         self._bus = bus
@@ -77,13 +87,12 @@ class BrokerServer(Listener):
         self._grpc: grpc.aio.Server | None = None
         self.grpc_port = settings.grpc_port
         """The port that gRPC listens on; before `start`, the one asked for."""
+        counts = BrokerMetrics(metrics)
         self.publisher = Publisher(
-            settings,
-            apps=self._apps,
-            bus=bus,
-            live_edges=self._live_edges,
-            metrics=BrokerMetrics(metrics),
+            settings, apps=self._apps, bus=bus, live_edges=self._live_edges, metrics=counts
         )
+        self._attempts = Attempts(records, self.publisher, counts, lifetimes)
+        self.repeats = Repeats(self._attempts, counts, settings.message_id_wait)
 
     @property
     def sees_cluster(self) -> bool:
@@ -131,11 +140,13 @@ class BrokerServer(Listener):
         self._health.serving = False
         timeout = self._settings.shutdown_timeout
         refusing = asyncio.create_task(server.stop(timeout))
-        await self.publisher.drain(timeout)
+        # What has a message id comes to the publisher only once that is recorded.
+        await asyncio.gather(self.publisher.drain(timeout), self._attempts.drain(timeout))
         # Watching the health ends only with the server, so it would take the whole time.
         await server.stop(REPLY_GRACE)
         await refusing
         await self.publisher.stop()
+        await self._attempts.stop(RECORDS_WAIT)
         await self._health.stop()
         try:
             async with asyncio.timeout(REGISTRY_WAIT):
@@ -160,6 +171,7 @@ class BrokerServer(Listener):
         )
         service = BrokerService(
             self.publisher,
+            self.repeats,
             apps=self._apps,
             authenticator=Authenticator(self._apps),
             max_batch=settings.max_batch,

@@ -12,6 +12,8 @@ class Outcome:
     status: StatusCode
     detail: str = ""
     """What was wrong, for people; empty on success."""
+    in_doubt: bool = False
+    """Whether the event may be on the bus although this is no success."""
 
 
 SUCCESS = Outcome(StatusCode.SUCCESS)

@@ -6,13 +6,15 @@ from collections.abc import Sequence
 from pogo.broker.metrics import BrokerMetrics, DropReason
 from pogo.broker.queues import Queued, Shard, ShardQueues
 from pogo.broker.status import Outcome
-from pogo.bus import Bus, BusError, MessageTooLargeError
+from pogo.bus import Bus, BusError, BusRefusedError, MessageTooLargeError
 from pogo.rpc.v1.status import StatusCode
 from pogo.telemetry import get_logger
 
 MAX_WAIT = 0.5
-"""Seconds that a message may be queued before it is given up. The bus takes 1 s at the most to
-confirm, so that no call takes longer than 2 s, which is the deadline of Pogo's own clients."""
+"""Seconds since the call came after which a message is given up. The bus takes 1 s at the most to
+confirm, so that no call takes longer than 2 s, the deadline of Pogo's own clients. A claim on a
+message_id holds for much longer, and nothing is waited for between this test and the socket: a
+broker that stood still does not publish what another may have claimed meanwhile."""
 
 BATCH_MESSAGES = 512
 """Messages of one batch. A batch costs one round trip to the bus, which is nothing against 512
@@ -22,8 +24,15 @@ BATCH_BYTES = 4 * 1024 * 1024
 """Bytes of one batch (or one message): what a bus takes in well under a second."""
 
 _LATE = Outcome(StatusCode.BROKER_PUBLISH_FAILED, "the bus is too slow: not sent")
-_DIED = Outcome(StatusCode.BROKER_PUBLISH_FAILED, "the broker failed; the event may have been sent")
-_STOPPED = Outcome(StatusCode.BROKER_PUBLISH_FAILED, "the broker stopped before it was confirmed")
+_DIED = Outcome(
+    StatusCode.BROKER_PUBLISH_FAILED,
+    "the broker failed; the event may have been sent",
+    in_doubt=True,
+)
+_STOPPED = Outcome(StatusCode.BROKER_PUBLISH_FAILED, "the broker stopped: not sent")
+_UNCONFIRMED = Outcome(
+    StatusCode.BROKER_PUBLISH_FAILED, "the broker stopped before it was confirmed", in_doubt=True
+)
 
 log = get_logger()
 
@@ -60,11 +69,12 @@ class PublishWorker:
 
     def abandon(self) -> None:
         """Answer all that it holds with failure; `run` must have ended."""
-        held, self._in_flight = self._in_flight, []
+        in_flight, self._in_flight = self._in_flight, []
+        self._fail(in_flight, _UNCONFIRMED, "shutdown")
         for shard in self._shards:
-            held.extend(shard.queue)
+            queued = list(shard.queue)
             shard.queue.clear()
-        self._fail(held, _STOPPED, "shutdown")
+            self._fail(queued, _STOPPED, "shutdown")
 
     async def _work(self) -> None:
         while True:
@@ -128,4 +138,8 @@ def _outcome(error: BusError | None, *, alone: bool) -> Outcome | None:
         return None
     if isinstance(error, MessageTooLargeError) and alone:
         return Outcome(StatusCode.PAYLOAD_TOO_LARGE, str(error))
-    return Outcome(StatusCode.BROKER_PUBLISH_FAILED, f"the bus did not confirm: {error}")
+    return Outcome(
+        StatusCode.BROKER_PUBLISH_FAILED,
+        f"the bus did not confirm: {error}",
+        in_doubt=not isinstance(error, BusRefusedError),
+    )

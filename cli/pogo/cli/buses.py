@@ -1,4 +1,4 @@
-"""The bus and the registry that the settings ask for."""
+"""The bus, the registry and the records that the settings ask for."""
 
 import contextlib
 from collections.abc import Iterator
@@ -6,11 +6,15 @@ from typing import TYPE_CHECKING
 
 from pogo.bus import Bus
 from pogo.cli.errors import UsageError
+from pogo.records import Records
 from pogo.registry import Registry
 from pogo.settings import Settings
 
 if TYPE_CHECKING:
     from pogo.bus.redis import RedisOptions
+
+_MESSAGES = "pogo_messages"
+"""The bucket of the records of message ids."""
 
 
 def open_bus(settings: Settings) -> Bus:
@@ -56,6 +60,29 @@ def open_registry(settings: Settings) -> Registry:
                 from pogo.registry.redis import RedisRegistry
 
                 return RedisRegistry(redis_options(settings))
+
+
+def open_records(settings: Settings) -> Records:
+    """Make the records of message ids, on the servers of the bus; they are not started yet.
+
+    Raises:
+        UsageError: What they need is not installed.
+    """
+    with _what_is_needed(settings):
+        match settings.bus:
+            case "memory":
+                from pogo.records.memory import MemoryRecords
+
+                return MemoryRecords(settings.message_id_bytes)
+            case "nats":
+                from pogo.records.nats import NatsRecords, StreamOptions
+
+                options = StreamOptions(settings.nats_replicas, settings.message_id_bytes)
+                return NatsRecords(settings.nats_url, _MESSAGES, options)
+            case "redis":
+                from pogo.records.redis import RedisRecords
+
+                return RedisRecords(redis_options(settings), _MESSAGES)
 
 
 @contextlib.contextmanager

@@ -12,7 +12,7 @@ from pogo.broker.server import BrokerServer
 from pogo.broker.status import Outcome
 from pogo.cli.addresses import address
 from pogo.cli.apps import reloader, with_apps
-from pogo.cli.buses import open_bus, open_registry
+from pogo.cli.buses import open_bus, open_records, open_registry
 from pogo.cli.configuration import cautions, load
 from pogo.cli.demo import Publish, demo_pages
 from pogo.cli.errors import UsageError
@@ -94,7 +94,8 @@ def _serve(
 ) -> Node:
     metrics = _metrics()
     bus, registry = open_bus(settings), open_registry(settings)
-    broker = BrokerServer(settings, bus=bus, registry=registry, metrics=metrics)
+    records = open_records(settings)
+    broker = BrokerServer(settings, bus=bus, registry=registry, records=records, metrics=metrics)
     pages = web.Application() if demo is None else demo_pages(demo, _publish_by(broker, demo))
     auth = Auth(settings, metrics) if settings.auth_upstream else None
     if auth is not None:
@@ -112,6 +113,7 @@ def _serve(
         parts=[
             Part(bus.start, bus.close),
             Part(registry.start, registry.close),
+            Part(records.start, records.close),
             *([] if auth is None else [Part(_nothing, auth.close)]),
             _edge_part(edge, settings),
             _broker_part(broker, settings),
@@ -151,12 +153,14 @@ def _edge(settings: Settings, read: Callable[[], Settings]) -> Node:
 def _broker(settings: Settings, read: Callable[[], Settings]) -> Node:
     metrics = _metrics()
     bus, registry = open_bus(settings), open_registry(settings)
-    broker = BrokerServer(settings, bus=bus, registry=registry, metrics=metrics)
+    records = open_records(settings)
+    broker = BrokerServer(settings, bus=bus, registry=registry, records=records, metrics=metrics)
     page = MetricsServer(metrics, settings.metrics_host, settings.metrics_port)
     return Node(
         parts=[
             Part(bus.start, bus.close),
             Part(registry.start, registry.close),
+            Part(records.start, records.close),
             _broker_part(broker, settings),
             _page_part(page, settings),
         ],

@@ -1,25 +1,21 @@
 """The registry on NATS: a JetStream key-value bucket in memory."""
 
-import asyncio
 import functools
 from collections.abc import Sequence
 
 import structlog
 
 from pogo.bus import BusError
-from pogo.bus.connection import describe
+from pogo.bus.nats_jetstream import NoJetStreamError
+from pogo.bus.nats_messages import StreamOptions
 from pogo.bus.nats_session import NatsServers
 from pogo.registry.interface import Registry, RegistryError
-from pogo.registry.nats_connection import NatsRegistryConnection, StreamOptions
-from pogo.registry.nats_jetstream import NoJetStreamError
+from pogo.registry.nats_connection import NatsRegistryConnection
 from pogo.registry.remote import REFRESH_INTERVAL, RegistryConnection, RemoteRegistry
 
 __all__ = ["NatsRegistry", "StreamOptions"]
 
 log = structlog.get_logger()
-
-_CONFIGURE_TIMEOUT = 2.0
-"""Seconds in which the stream is changed; else the next connection tries."""
 
 _STREAM_OPTIONS = StreamOptions()
 
@@ -65,7 +61,7 @@ class NatsRegistry(RemoteRegistry):
         await super().start()
         if self._unfit is not None and not self.connected:
             await self.close()
-            raise self._unfit
+            raise RegistryError(str(self._unfit)) from self._unfit
 
     async def _open(self) -> RegistryConnection:
         try:
@@ -74,17 +70,8 @@ class NatsRegistry(RemoteRegistry):
             self._unfit = error
             raise
         if not self._is_configured:
-            await self._configure(connection)
+            self._is_configured = await connection.configure()
         return connection
-
-    async def _configure(self, connection: NatsRegistryConnection) -> None:
-        """Change the stream if it is not as it should be; it works meanwhile."""
-        try:
-            async with asyncio.timeout(_CONFIGURE_TIMEOUT):
-                await connection.have_stream()
-            self._is_configured = True
-        except (TimeoutError, BusError) as error:
-            log.warning("the registry's stream keeps its configuration", reason=describe(error))
 
 
 _: type[Registry] = NatsRegistry

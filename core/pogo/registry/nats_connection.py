@@ -4,13 +4,20 @@ import asyncio
 import functools
 import secrets
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
 import structlog
 
 from pogo.bus import BusUnavailableError
 from pogo.bus.connection import CONFIRM_TIMEOUT
 from pogo.bus.nats_client import Address
+from pogo.bus.nats_jetstream import API_TIMEOUT, JetStreamSession
+from pogo.bus.nats_messages import (
+    WRONG_LAST_SEQUENCE,
+    Headers,
+    NoRespondersError,
+    StreamOptions,
+)
+from pogo.bus.nats_requests import Answer
 from pogo.registry import nats_wire as wire
 from pogo.registry.interface import (
     Entry,
@@ -19,35 +26,17 @@ from pogo.registry.interface import (
     RevisionMismatchError,
     Write,
 )
-from pogo.registry.nats_jetstream import API_TIMEOUT, JetStreamSession, NoJetStreamError
-from pogo.registry.nats_requests import Answer
 from pogo.registry.nats_snapshot import read_entries
-from pogo.registry.nats_wire import Headers
-from pogo.registry.remote import RegistryConnection
+from pogo.registry.remote import PING_TIMEOUT, RegistryConnection
 from pogo.registry.topics import Topic
 
 log = structlog.get_logger()
-
-_MIN_VERSION = (2, 11)
-"""Of nats-server: older ones keep the note of every removed key for ever."""
 
 _LEADER, _EPOCH, _FIRST_TOPIC = 2, 3, 10
 """The subscriptions' numbers."""
 
 _MARKER_PAUSE = 0.1
 """Seconds between two markers, until one comes back."""
-
-_DEFAULT_REPLICAS = 3
-
-
-@dataclass(frozen=True, slots=True)
-class StreamOptions:
-    """How the stream is to be."""
-
-    replicas: int = 0
-    """Servers that hold it; 0 for three where the server belongs to a cluster, and else one."""
-    max_bytes: int = 256 * 1024 * 1024
-    """Memory that it may take on each of them. More is refused."""
 
 
 class NatsRegistryConnection(JetStreamSession, RegistryConnection):
@@ -68,14 +57,19 @@ class NatsRegistryConnection(JetStreamSession, RegistryConnection):
         options: StreamOptions,
         missed: Callable[[], None],
     ) -> None:
-        super().__init__(address, violated)
-        self._options = options
+        super().__init__(
+            address,
+            violated,
+            stream=wire.STREAM,
+            config=wire.STREAM_CONFIG,
+            options=options,
+            ping_timeout=PING_TIMEOUT,
+        )
         self._missed = missed
         # Topics by the number of their subscription.
         self._topics: dict[int, Topic] = {}
         # Whoever waits for a topic's marker to come back, by the same number.
         self._markers: dict[int, asyncio.Future[int]] = {}
-        self._clustered = False
         self.epoch = ""
 
     async def open(self, name: str) -> None:
@@ -86,10 +80,6 @@ class NatsRegistryConnection(JetStreamSession, RegistryConnection):
         """
         await super().open(name)
         try:
-            server = self._client.server_info
-            _check_version(str(server.get("version", "0")))
-            # Then others may hold the stream, and hear of a subscription later.
-            self._clustered = bool(server.get("cluster"))
             for subject, number in (
                 (wire.LEADER_ELECTED, _LEADER),
                 (wire.feed_subject(wire.EPOCH_TOPIC), _EPOCH),
@@ -141,13 +131,13 @@ class NatsRegistryConnection(JetStreamSession, RegistryConnection):
         """Write if the key is at `revision`, or was removed not long ago."""
         if written := await self._write_at(key, value, revision):
             return written
-        stored = await self._stored(key)
+        stored = await self._stored(wire.KEY_PREFIX + key)
         entry = wire.entry_of(key, stored)
         if entry is None and revision == 0 and stored.message is not None:
             # What stands there is the note of its removal.
             if written := await self._write_at(key, value, stored.message.seq):
                 return written
-            entry = wire.entry_of(key, await self._stored(key))
+            entry = wire.entry_of(key, await self._stored(wire.KEY_PREFIX + key))
         actual = 0 if entry is None else entry.revision
         if actual == revision:
             raise BusUnavailableError("another write to the key is under way")
@@ -218,7 +208,7 @@ class NatsRegistryConnection(JetStreamSession, RegistryConnection):
         )
         if ack.error is None:
             return ack.seq
-        if ack.error.err_code in wire.WRONG_LAST_SEQUENCE:
+        if ack.error.err_code in WRONG_LAST_SEQUENCE:
             return 0
         raise BusUnavailableError(ack.error.description)
 
@@ -227,43 +217,23 @@ class NatsRegistryConnection(JetStreamSession, RegistryConnection):
             return RegistryUnavailableError(str(self._late(CONFIRM_TIMEOUT)))
         try:
             ack = self._ack(answer)
-        except wire.NoRespondersError as error:
+        except NoRespondersError as error:
             return RegistryUnavailableError(str(error))
         return ack.seq if ack.error is None else RegistryError(ack.error.description)
 
     # The stream
 
-    async def have_stream(self) -> None:
-        """See that the stream is there, and as it should be.
-
-        Raises:
-            NoJetStreamError: JetStream is off.
-            BusUnavailableError: It does not say, or refuses.
-        """
-        replicas = self._options.replicas or (_DEFAULT_REPLICAS if self._clustered else 1)
-        config = wire.stream_config(replicas=replicas, max_bytes=self._options.max_bytes)
-        ack = await self._api(f"STREAM.INFO.{wire.STREAM}", {}, CONFIRM_TIMEOUT)
-        if ack.error is None and ack.config is not None and ack.config.matches(config):
-            return
-        if ack.error is None or ack.error.err_code == wire.STREAM_NOT_FOUND:
-            verb = "UPDATE" if ack.error is None else "CREATE"
-            ack = await self._api(f"STREAM.{verb}.{wire.STREAM}", config)
-        if ack.error is not None:
-            raise BusUnavailableError(
-                f"nats-server refuses the registry's stream: {ack.error.description}"
-            )
-
     async def _read_epoch(self) -> str:
         """Read what is never written twice, so that any server of the cluster may answer."""
         try:
             entries, _ = await read_entries(self.ask_stream, wire.EPOCH_KEY, 0)
-        except wire.NoRespondersError:
+        except NoRespondersError:
             return ""
         return entries[0].value.decode() if entries else ""
 
     async def _begin_epoch(self) -> str:
         """Make the stream if there is none, and name its life."""
-        await self.have_stream()
+        await self._have_stream()
         mine = secrets.token_hex(8)
         if await self._write_at(wire.EPOCH_KEY, mine.encode(), 0):
             return mine
@@ -271,10 +241,3 @@ class NatsRegistryConnection(JetStreamSession, RegistryConnection):
         if not epoch:
             raise BusUnavailableError("the registry's epoch is not there yet")
         return epoch
-
-
-def _check_version(version: str) -> None:
-    numbers = tuple(int(part) for part in version.split(".")[:2] if part.isdecimal())
-    if numbers < _MIN_VERSION:
-        needed = ".".join(map(str, _MIN_VERSION))
-        raise NoJetStreamError(f"nats-server {version} is too old: {needed} or newer is needed")

@@ -8,10 +8,10 @@ import asyncio
 from collections.abc import Awaitable, Callable
 
 from pogo.bus import BusUnavailableError
+from pogo.bus.nats_messages import Headers
+from pogo.bus.nats_requests import Answer
 from pogo.registry import nats_wire as wire
 from pogo.registry.interface import Change, Entry
-from pogo.registry.nats_requests import Answer
-from pogo.registry.nats_wire import Headers
 
 _PAGE = 1000
 """Messages of one answer."""

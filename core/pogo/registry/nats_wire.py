@@ -6,9 +6,7 @@ change on a subject of its topic: watching costs no consumer on the server.
 
 import base64
 
-import msgspec
-
-from pogo.bus import BusUnavailableError
+from pogo.bus.nats_messages import Headers, Stored, head, pub
 from pogo.registry.interface import Change, Entry
 from pogo.registry.keys import TOPIC_TOKENS
 
@@ -32,113 +30,21 @@ before; a plain tombstone would stay for ever."""
 _TOMBSTONE = b"KV-Operation: DEL\r\nNats-TTL: %ds\r\n" % TOMBSTONE_TTL
 _MARKER = b"Nats-TTL: 5s\r\n"
 
-_HEAD = b"NATS/1.0\r\n%b\r\n"
-_TOMBSTONE_SIZE = len(_HEAD % _TOMBSTONE)
+_TOMBSTONE_SIZE = len(head(_TOMBSTONE))
 _PADDING = b"Pogo-Padding: %b\r\n"
 
-WRONG_LAST_SEQUENCE = (10071, 10164)
-"""JetStream's error codes for a compare-and-set that found another revision."""
-NO_MESSAGE = 10037
-STREAM_NOT_FOUND = 10059
-NOT_ENABLED = (10039, 10076)
-"""JetStream's error codes for being switched off, for an account or at all."""
 
-
-class NoRespondersError(BusUnavailableError):
-    """Nobody answers for what was asked."""
-
-
-class ApiError(msgspec.Struct):
-    """What JetStream does not do, and why."""
-
-    description: str = ""
-    err_code: int = 0
-
-
-class StreamConfig(msgspec.Struct):
-    """What may differ between the stream that is there and the one that is wanted."""
-
-    num_replicas: int = 0
-    max_bytes: int = 0
-    republish: dict[str, object] | None = None
-
-    def matches(self, wanted: dict[str, object]) -> bool:
-        """Whether the stream is as it is wanted."""
-        return all(getattr(self, name) == wanted[name] for name in self.__struct_fields__)
-
-
-class Ack(msgspec.Struct):
-    """The answer to a write, and to a request for the stream."""
-
-    seq: int = 0
-    error: ApiError | None = None
-    config: StreamConfig | None = None
-
-
-class _Message(msgspec.Struct):
-    seq: int
-    data: str = ""
-    hdrs: str = ""
-
-
-class Stored(msgspec.Struct):
-    """The answer to a question for one message."""
-
-    message: _Message | None = None
-    error: ApiError | None = None
-
-
-decode_ack = msgspec.json.Decoder(Ack).decode
-decode_stored = msgspec.json.Decoder(Stored).decode
-encode = msgspec.json.encode
-
-
-class Headers:
-    """The headers of one message, looked into only as far as somebody asks.
-
-    A change carries six of them, of which three matter.
-    """
-
-    __slots__ = ("_raw",)
-
-    def __init__(self, raw: bytes) -> None:
-        """Take `NATS/1.0`, perhaps a status behind it (`404 Message Not Found`), and the fields."""
-        self._raw = raw
-
-    @property
-    def status(self) -> int:
-        """The status of an answer that has one, else 0."""
-        return int(self._raw[9:12]) if self._raw[8:9] == b" " else 0
-
-    def get(self, name: bytes) -> bytes | None:
-        """Return the value of a field, if there is one."""
-        raw = self._raw
-        start = raw.find(b"\r\n%b: " % name)
-        if start < 0:
-            return None
-        start += len(name) + 4
-        return raw[start : raw.index(b"\r\n", start)]
-
-    def number(self, name: bytes) -> int:
-        """Return a number, 0 where there is none."""
-        return int(self.get(name) or 0)
-
-
-def stream_config(*, replicas: int, max_bytes: int) -> dict[str, object]:
-    """Describe the stream: the newest value of each key, in memory, republished."""
+def _stream_config() -> dict[str, object]:
     wildcards = ".".join("*" * (TOPIC_TOKENS + 2))
     topic = ".".join(f"{{{{wildcard({n})}}}}" for n in range(1, TOPIC_TOKENS + 1))
     return {
-        "name": STREAM,
         "description": "The state of the Pogo cluster",
         "subjects": [f"{KEY_PREFIX}>"],
         "retention": "limits",
         "storage": "memory",
         "max_msgs_per_subject": 1,
-        "max_bytes": max_bytes,
         # A full store refuses what is new; the other policy would drop what is true.
         "discard": "new",
-        "num_replicas": replicas,
         "allow_direct": True,
         "allow_rollup_hdrs": True,
         "allow_msg_ttl": True,
@@ -147,6 +53,10 @@ def stream_config(*, replicas: int, max_bytes: int) -> dict[str, object]:
         "duplicate_window": 100_000_000,
         "republish": {"src": KEY_PREFIX + wildcards, "dest": FEED_PREFIX + topic},
     }
+
+
+STREAM_CONFIG = _stream_config()
+"""The stream: the newest value of each key, in memory, republished."""
 
 
 def feed_subject(topic: str) -> str:
@@ -205,13 +115,3 @@ def pub_write(key: str, value: bytes | None, reply: bytes, revision: int | None 
 def pub_marker(topic: str) -> bytes:
     """Write a topic's marker; nobody has to answer."""
     return pub(KEY_PREFIX + marker_key(topic), b"", b"", _MARKER)
-
-
-def pub(subject: str, payload: bytes, reply: bytes, fields: bytes = b"") -> bytes:
-    """Write a message, with headers if there are any; `reply` may be empty."""
-    target = b"%b %b" % (subject.encode(), reply) if reply else subject.encode()
-    if not fields:
-        return b"PUB %b %d\r\n%b\r\n" % (target, len(payload), payload)
-    head = _HEAD % fields
-    sizes = len(head), len(head) + len(payload)
-    return b"HPUB %b %d %d\r\n%b%b\r\n" % (target, *sizes, head, payload)

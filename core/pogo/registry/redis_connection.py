@@ -8,12 +8,10 @@ import secrets
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
-from redis.exceptions import NoScriptError, ReadOnlyError
-
-from pogo.bus import BusUnavailableError
+from pogo.bus import BusRefusedError, BusUnavailableError
 from pogo.bus.connection import CONFIRM_TIMEOUT
-from pogo.bus.redis_connection import RedisSession
 from pogo.bus.redis_link import Link, command
+from pogo.bus.redis_scripts import Script, ScriptSession
 from pogo.registry.interface import (
     Change,
     Entry,
@@ -33,7 +31,6 @@ from pogo.registry.redis_scripts import (
     SCRIPTS,
     SNAPSHOT,
     WRITE,
-    Script,
 )
 from pogo.registry.remote import PING_TIMEOUT, RegistryConnection
 from pogo.registry.topics import Topic
@@ -47,7 +44,7 @@ _READ_TIMEOUT = 3.0
 """Seconds for a snapshot; with the pings before and behind it, loading takes five at the most."""
 
 
-class RedisRegistryConnection(RedisSession, RegistryConnection):
+class RedisRegistryConnection(ScriptSession, RegistryConnection):
     """A session with a redis-server that keeps the registry: see `RedisSession`.
 
     Args:
@@ -152,18 +149,13 @@ class RedisRegistryConnection(RedisSession, RegistryConnection):
 
     async def _prepare(self) -> None:
         """Load the scripts and learn the epoch; an empty store is given one by whoever is first."""
-        replies = await self._replies(
-            [
+        _, epoch = await self._load(
+            SCRIPTS,
+            first=[
                 command(b"SET", EPOCH_KEY, secrets.token_hex(8).encode(), b"NX"),
                 command(b"GET", EPOCH_KEY),
-                *[command(b"SCRIPT", b"LOAD", script.text) for script in SCRIPTS],
             ],
-            CONFIRM_TIMEOUT,
         )
-        for reply in replies:
-            if isinstance(reply, Exception):
-                raise BusUnavailableError(str(reply))
-        epoch = replies[1]
         if epoch is None:
             raise BusUnavailableError(BEGAN_ANEW)
         self.epoch = epoch.decode()
@@ -175,11 +167,10 @@ class RedisRegistryConnection(RedisSession, RegistryConnection):
             BusUnavailableError: There was no reply in time, or the connection was lost.
             RegistryError: The server refused.
         """
-        words = (b"EVALSHA", script.sha, b"0", self.epoch.encode(), *arguments)
-        (reply,) = await self._replies([command(*words)], within)
-        if isinstance(reply, Exception):
-            raise RegistryError(str(reply))
-        return reply
+        try:
+            return await self._run_script(script, within, self.epoch.encode(), *arguments)
+        except BusRefusedError as error:
+            raise RegistryError(str(error)) from error
 
     def _outcome(self, outcome: int | bytes) -> int | RegistryError:
         if isinstance(outcome, int):
@@ -204,13 +195,8 @@ class RedisRegistryConnection(RedisSession, RegistryConnection):
 
     def _failed(self, error: Exception) -> None:
         """Give the connection up where only another one can do better."""
-        text = str(error)
-        if text.startswith(EPOCH_ERROR):
+        if str(error).startswith(EPOCH_ERROR):
             self.lose(BEGAN_ANEW)
-        elif isinstance(error, NoScriptError):
-            self.lose("the server has forgotten our scripts")
-        elif isinstance(error, ReadOnlyError):
-            self.lose("the server is not the master any more")
         else:
             super()._failed(error)
 

@@ -16,7 +16,7 @@ A change is published under each of its three topics as `{key} {revision}={value
 entry was removed, as `{key} {revision}-`.
 """
 
-import hashlib
+from pogo.bus.redis_scripts import Script
 
 PREFIX = "pogo:v1:"
 
@@ -32,23 +32,17 @@ REMOVED = b"-"
 """Stands in the place of a value where an entry is to be gone, or is."""
 
 
-class Script:
-    """A script, and the name that Redis gives it. Its first argument is always the epoch."""
-
-    def __init__(self, text: str) -> None:
-        self.text = (_PRELUDE + text).encode()
-        # Redis names scripts so; it protects nothing.
-        self.sha = hashlib.sha1(self.text, usedforsecurity=False).hexdigest().encode()
-
-
 _PRELUDE = f"""
 if redis.call('GET', '{PREFIX}epoch') ~= ARGV[1] then
   return redis.error_reply('{EPOCH_ERROR} the store is another one by now')
 end
 local REVISION, TOPIC, OWNER = '{PREFIX}revision', '{PREFIX}t:', '{PREFIX}o:'
 """
+"""Begins every script, whose first argument is always the epoch."""
 
-_CHANGE = """
+_CHANGE = (
+    _PRELUDE
+    + """
 local function parse(key)
   local kind, scope, name, owner, item =
     string.match(key, '^([^.]*)%.([^.]*)%.([^.]*)%.([^.]*)%.([^.]*)$')
@@ -82,6 +76,7 @@ local function change(key, what, revision, subject)
   end
 end
 """
+)
 
 WRITE = Script(
     _CHANGE
@@ -122,7 +117,9 @@ return {1, revision}
 Returns 1 and the new revision, or 0 and the actual one.
 """
 
-SNAPSHOT = Script("""
+SNAPSHOT = Script(
+    _PRELUDE
+    + """
 local found = {}
 local function read(topic, tokens)
   if tokens == 3 then
@@ -134,13 +131,16 @@ local function read(topic, tokens)
 end
 read(ARGV[2], tonumber(ARGV[3]))
 return found
-""")
+"""
+)
 """Takes a topic and how many tokens it has.
 
 Returns each topic with three tokens under it, followed by all fields and values of its hash.
 """
 
-OWNED = Script("""
+OWNED = Script(
+    _PRELUDE
+    + """
 local page = redis.call('SSCAN', OWNER .. ARGV[2], ARGV[3], 'COUNT', ARGV[4])
 local found = {}
 for _, key in ipairs(page[2]) do
@@ -152,7 +152,8 @@ for _, key in ipairs(page[2]) do
   end
 end
 return {page[1], found}
-""")
+"""
+)
 """Takes an owner, a cursor (0 to begin) and about how many entries to return.
 
 Returns the next cursor (0 at the end), and keys and values. A key may come twice.

@@ -250,6 +250,15 @@ class BrokerSettings(_Group):
     shard_queue_bytes: Count = 33_554_432
     """Their bytes. Above: status 9."""
 
+    message_id_wait: Duration = 1.5
+    """How long a call waits that repeats the `message_id` of one under way; then it gets status 6.
+    Never longer than the caller's own deadline."""
+
+    message_id_bytes: Count = 268_435_456
+    """Bytes of memory that the records of `message_id`s may take, on each NATS server that holds
+    them or with the bus in memory: some 300 for each call of the last five minutes. More is
+    refused, with status 6. In Redis, its own `maxmemory` counts."""
+
 
 class AuthSettings(_Group):
     """Authorisation by the application's PHP worker, and webhooks."""

@@ -24,15 +24,15 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x18pogo/rpc/v1/broker.proto\x12\x0bpogo.rpc.v1\"u\n\x0ePublishRequest\x12\x0e\n\x06\x61pp_id\x18\x01 \x01(\t\x12\x0f\n\x07\x63hannel\x18\x02 \x01(\t\x12\r\n\x05\x65vent\x18\x03 \x01(\t\x12\x0c\n\x04\x64\x61ta\x18\x04 \x01(\t\x12\x11\n\tsocket_id\x18\x05 \x01(\t\x12\x12\n\nmessage_id\x18\x06 \x01(\t\"}\n\x15\x42roadcastMultiRequest\x12\x0e\n\x06\x61pp_id\x18\x01 \x01(\t\x12\x10\n\x08\x63hannels\x18\x02 \x01(\t\x12\r\n\x05\x65vent\x18\x03 \x01(\t\x12\x0c\n\x04\x64\x61ta\x18\x04 \x01(\t\x12\x11\n\tsocket_id\x18\x05 \x01(\t\x12\x12\n\nmessage_id\x18\x06 \x01(\t\"C\n\x0cPublishReply\x12#\n\x06status\x18\x01 \x01(\x0e\x32\x13.pogo.rpc.v1.Status\x12\x0e\n\x06\x64\x65tail\x18\x02 \x01(\t\"B\n\x13PublishBatchRequest\x12+\n\x06\x65vents\x18\x01 \x03(\x0b\x32\x1b.pogo.rpc.v1.PublishRequest\"?\n\x11PublishBatchReply\x12*\n\x07replies\x18\x01 \x03(\x0b\x32\x19.pogo.rpc.v1.PublishReply*\xaf\x02\n\x06Status\x12\x12\n\x0eSTATUS_SUCCESS\x10\x00\x12\x16\n\x12STATUS_HUB_MISSING\x10\x01\x12\x1b\n\x17STATUS_CHANNEL_TOO_LONG\x10\x02\x12\x19\n\x15STATUS_EVENT_TOO_LONG\x10\x03\x12\x1c\n\x18STATUS_PAYLOAD_TOO_LARGE\x10\x04\x12\x1f\n\x1bSTATUS_INVALID_PAYLOAD_JSON\x10\x05\x12 \n\x1cSTATUS_BROKER_PUBLISH_FAILED\x10\x06\x12%\n!STATUS_INVALID_MULTI_CHANNEL_JSON\x10\x07\x12\x1c\n\x18STATUS_BROKER_QUEUE_FULL\x10\x08\x12\x1b\n\x17STATUS_SHARD_QUEUE_FULL\x10\t2\xee\x01\n\x06\x42roker\x12\x41\n\x07Publish\x12\x1b.pogo.rpc.v1.PublishRequest\x1a\x19.pogo.rpc.v1.PublishReply\x12O\n\x0e\x42roadcastMulti\x12\".pogo.rpc.v1.BroadcastMultiRequest\x1a\x19.pogo.rpc.v1.PublishReply\x12P\n\x0cPublishBatch\x12 .pogo.rpc.v1.PublishBatchRequest\x1a\x1e.pogo.rpc.v1.PublishBatchReplyb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x18pogo/rpc/v1/broker.proto\x12\x0bpogo.rpc.v1\"u\n\x0ePublishRequest\x12\x0e\n\x06\x61pp_id\x18\x01 \x01(\t\x12\x0f\n\x07\x63hannel\x18\x02 \x01(\t\x12\r\n\x05\x65vent\x18\x03 \x01(\t\x12\x0c\n\x04\x64\x61ta\x18\x04 \x01(\t\x12\x11\n\tsocket_id\x18\x05 \x01(\t\x12\x12\n\nmessage_id\x18\x06 \x01(\t\"}\n\x15\x42roadcastMultiRequest\x12\x0e\n\x06\x61pp_id\x18\x01 \x01(\t\x12\x10\n\x08\x63hannels\x18\x02 \x01(\t\x12\r\n\x05\x65vent\x18\x03 \x01(\t\x12\x0c\n\x04\x64\x61ta\x18\x04 \x01(\t\x12\x11\n\tsocket_id\x18\x05 \x01(\t\x12\x12\n\nmessage_id\x18\x06 \x01(\t\"C\n\x0cPublishReply\x12#\n\x06status\x18\x01 \x01(\x0e\x32\x13.pogo.rpc.v1.Status\x12\x0e\n\x06\x64\x65tail\x18\x02 \x01(\t\"V\n\x13PublishBatchRequest\x12+\n\x06\x65vents\x18\x01 \x03(\x0b\x32\x1b.pogo.rpc.v1.PublishRequest\x12\x12\n\nmessage_id\x18\x02 \x01(\t\"?\n\x11PublishBatchReply\x12*\n\x07replies\x18\x01 \x03(\x0b\x32\x19.pogo.rpc.v1.PublishReply*\xaf\x02\n\x06Status\x12\x12\n\x0eSTATUS_SUCCESS\x10\x00\x12\x16\n\x12STATUS_HUB_MISSING\x10\x01\x12\x1b\n\x17STATUS_CHANNEL_TOO_LONG\x10\x02\x12\x19\n\x15STATUS_EVENT_TOO_LONG\x10\x03\x12\x1c\n\x18STATUS_PAYLOAD_TOO_LARGE\x10\x04\x12\x1f\n\x1bSTATUS_INVALID_PAYLOAD_JSON\x10\x05\x12 \n\x1cSTATUS_BROKER_PUBLISH_FAILED\x10\x06\x12%\n!STATUS_INVALID_MULTI_CHANNEL_JSON\x10\x07\x12\x1c\n\x18STATUS_BROKER_QUEUE_FULL\x10\x08\x12\x1b\n\x17STATUS_SHARD_QUEUE_FULL\x10\t2\xee\x01\n\x06\x42roker\x12\x41\n\x07Publish\x12\x1b.pogo.rpc.v1.PublishRequest\x1a\x19.pogo.rpc.v1.PublishReply\x12O\n\x0e\x42roadcastMulti\x12\".pogo.rpc.v1.BroadcastMultiRequest\x1a\x19.pogo.rpc.v1.PublishReply\x12P\n\x0cPublishBatch\x12 .pogo.rpc.v1.PublishBatchRequest\x1a\x1e.pogo.rpc.v1.PublishBatchReplyb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'pogo.rpc.v1.broker_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_STATUS']._serialized_start=490
-  _globals['_STATUS']._serialized_end=793
+  _globals['_STATUS']._serialized_start=510
+  _globals['_STATUS']._serialized_end=813
   _globals['_PUBLISHREQUEST']._serialized_start=41
   _globals['_PUBLISHREQUEST']._serialized_end=158
   _globals['_BROADCASTMULTIREQUEST']._serialized_start=160
@@ -40,9 +40,9 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_PUBLISHREPLY']._serialized_start=287
   _globals['_PUBLISHREPLY']._serialized_end=354
   _globals['_PUBLISHBATCHREQUEST']._serialized_start=356
-  _globals['_PUBLISHBATCHREQUEST']._serialized_end=422
-  _globals['_PUBLISHBATCHREPLY']._serialized_start=424
-  _globals['_PUBLISHBATCHREPLY']._serialized_end=487
-  _globals['_BROKER']._serialized_start=796
-  _globals['_BROKER']._serialized_end=1034
+  _globals['_PUBLISHBATCHREQUEST']._serialized_end=442
+  _globals['_PUBLISHBATCHREPLY']._serialized_start=444
+  _globals['_PUBLISHBATCHREPLY']._serialized_end=507
+  _globals['_BROKER']._serialized_start=816
+  _globals['_BROKER']._serialized_end=1054
 # @@protoc_insertion_point(module_scope)

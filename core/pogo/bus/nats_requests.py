@@ -7,7 +7,7 @@ import asyncio
 from collections.abc import Callable
 from typing import Protocol
 
-from pogo.registry.nats_wire import Headers
+from pogo.bus.nats_messages import Headers
 
 Answer = tuple[Headers, bytes]
 """The headers and the payload of one answer."""
