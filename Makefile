@@ -10,6 +10,9 @@ CLUSTER := tests/cluster
 # npm writes it when all packages of the lock file are there.
 CLIENTS := $(E2E)/node_modules/.package-lock.json
 GENERATED := $(DONE)/proto
+PHP_FILES := find php tests bench -name '*.php' -not -path '*/node_modules/*'
+# Where Debian's newer PHP and Laravel are installed; CI may keep it between runs.
+LARAVEL13 ?= $(DONE)/laravel13
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
@@ -17,7 +20,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 .DELETE_ON_ERROR:
 # What runs at the same time would only be slower, and harder to read.
 .NOTPARALLEL:
-.PHONY: help run test lint types proto proto-check unit e2e test-cluster test-chaos test-load bench-presence wheel clean
+.PHONY: help run test lint types proto proto-check unit php e2e test-laravel13 test-cluster test-chaos test-load bench-presence bench-auth bench-php wheel clean
 
 help: ## List the targets
 	@sed -n 's/^\([a-z0-9-]*\):.*## /\1|/p' $(MAKEFILE_LIST) | awk -F'|' '{printf "  %-12s %s\n", $$1, $$2}'
@@ -25,7 +28,7 @@ help: ## List the targets
 run: $(DONE)/run ## Install and start `pogo serve`
 	@$(BIN)/pogo serve
 
-test: lint types proto-check unit e2e ## Install what the tests need; lint, types, all tests but cluster, chaos and load
+test: lint types proto-check php unit e2e ## Install what the tests need; lint, types, all tests but cluster, chaos and load
 
 lint: $(DONE)/dev ## Check style and format
 	$(BIN)/ruff check .
@@ -34,13 +37,22 @@ lint: $(DONE)/dev ## Check style and format
 types: $(DONE)/dev ## Check types, strictly
 	$(BIN)/mypy
 
-unit: $(DONE)/dev $(DONE)/servers ## Run the tests of the packages; pogo.pusher must be covered whole
+unit: $(DONE)/dev $(DONE)/servers $(DONE)/php ## Run the tests of the packages; pogo.pusher must be covered whole
 	PYTHONASYNCIODEBUG=1 $(BIN)/coverage run --source=core/pogo/pusher -m pytest tests/pusher
 	$(BIN)/coverage report --fail-under=100
 	PYTHONASYNCIODEBUG=1 $(BIN)/pytest -m 'not chaos and not load' --ignore=tests/pusher --ignore=$(E2E) --ignore=$(CLUSTER)
 
-e2e: $(DONE)/dev $(DONE)/servers $(DONE)/browser $(CLIENTS) ## Run pusher-js, Laravel Echo and Chromium against real servers
+php: $(DONE)/php ## Check the PHP package: syntax, style, and the tests that need no server
+	@$(PHP_FILES) -print0 | xargs -0 -n 1 php -d display_errors=stderr -l >/dev/null
+	phpcs -q --standard=php/phpcs.xml.dist php tests/php bench
+	phpunit --configuration php/phpunit.xml.dist
+	phpunit --configuration php/tests/Laravel/phpunit.xml
+
+e2e: $(DONE)/dev $(DONE)/servers $(DONE)/php $(DONE)/browser $(CLIENTS) ## Run pusher-js, Laravel Echo and Chromium against real servers
 	$(BIN)/pytest -m 'not chaos and not load' $(E2E)
+
+test-laravel13: $(DONE)/dev $(DONE)/servers $(DONE)/php $(DONE)/browser $(CLIENTS) ## Run the tests of the Laravel driver on Laravel 13, in a chroot that root makes
+	scripts/with-laravel13 $(LARAVEL13) $(BIN)/pytest tests/laravel $(E2E)/test_laravel.py
 
 test-cluster: $(DONE)/dev $(DONE)/servers $(DONE)/browser $(CLIENTS) ## Kill, freeze and cut off nodes of clusters, and see that presence stays true
 	$(BIN)/pytest $(CLUSTER)
@@ -54,6 +66,12 @@ test-load: $(DONE)/dev $(DONE)/servers ## Connect thousands of clients and see t
 bench-presence: $(DONE)/dev ## Measure what presence costs, and how many joins one nats-server absorbs
 	$(BIN)/python -m bench.presence
 	$(BIN)/python -m bench.presence --storm
+
+bench-auth: $(DONE)/dev $(DONE)/php ## Measure what the auth service adds to php-fpm, and how much it bears
+	$(BIN)/python -m bench.auth
+
+bench-php: $(DONE)/dev $(DONE)/php ## Measure how fast one PHP process publishes
+	$(BIN)/python -m bench.php_publish
 
 proto: $(DONE)/dev ## Regenerate the code of proto/
 	$(call generate,proto)
@@ -95,6 +113,11 @@ $(DONE)/dev: $(BIN)/pip pyproject.toml | $(DONE)
 
 $(DONE)/servers: scripts/need-packages | $(DONE)
 	@scripts/need-packages redis-server openssl
+	@touch $@
+
+$(DONE)/php: scripts/need-packages | $(DONE)
+	@scripts/need-packages php-cli php-fpm php-curl php-mbstring php-xml php-sqlite3 \
+	  php-laravel-framework php-google-protobuf protobuf-compiler composer phpunit php-codesniffer nginx-light
 	@touch $@
 
 $(DONE)/browser: scripts/need-packages | $(DONE)

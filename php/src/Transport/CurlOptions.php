@@ -1,0 +1,47 @@
+<?php
+
+declare(strict_types=1);
+
+namespace Pogo\WebSocket\Transport;
+
+use Pogo\WebSocket\Config;
+
+/**
+ * The curl options that do not change from call to call.
+ */
+final class CurlOptions
+{
+    public const USER_AGENT = 'pogo-websocket-php';
+
+    /**
+     * @return array<int, mixed>
+     */
+    public static function for(Config $config): array
+    {
+        $options = [
+            CURLOPT_POST => true,
+            // The server is our own: no proxy that the environment names comes between.
+            CURLOPT_PROXY => '',
+            CURLOPT_PROTOCOLS => CURLPROTO_HTTP | CURLPROTO_HTTPS,
+            CURLOPT_FOLLOWLOCATION => false,
+            // Else curl uses a signal for timeouts under a second.
+            CURLOPT_NOSIGNAL => true,
+            CURLOPT_TCP_KEEPALIVE => 1,
+            CURLOPT_SSL_VERIFYPEER => true,
+            CURLOPT_SSL_VERIFYHOST => 2,
+            CURLOPT_USERAGENT => self::USER_AGENT,
+        ];
+        if ($config->caFile !== null) {
+            $options[CURLOPT_CAINFO] = $config->caFile;
+        }
+        return $options;
+    }
+
+    /**
+     * Whole milliseconds for curl, to which 0 means no limit at all.
+     */
+    public static function milliseconds(float $seconds): int
+    {
+        return max(1, (int) ($seconds * 1000));
+    }
+}
