@@ -22,6 +22,7 @@ from tests.e2e.cluster import Service, ServiceError
 from tests.servers import NatsServer, ServerError
 
 from bench.cluster import BenchError
+from bench.cpu import cpu_seconds
 from pogo.bus import channel_subject
 from pogo.bus.nats import NatsBus
 
@@ -58,10 +59,10 @@ async def _measure(calls: int, events: int, batch: int) -> None:
         bus = NatsBus([nats.url])
         await bus.start()
         stack.push_async_callback(bus.close)
-        await _run(bus, broker.grpc, calls, events, batch)
+        await _run(bus, broker, calls, events, batch)
 
 
-async def _run(bus: NatsBus, broker: str, calls: int, events: int, batch: int) -> None:
+async def _run(bus: NatsBus, broker: Service, calls: int, events: int, batch: int) -> None:
     arrived = 0
 
     def count(payload: bytes) -> None:
@@ -72,21 +73,42 @@ async def _run(bus: NatsBus, broker: str, calls: int, events: int, batch: int) -
     for number in range(_CHANNELS):
         bus.subscribe(channel_subject(_APP["POGO_APP_ID"], f"bench-{number}"), count)
     await bus.flush()
+    single, cpu = await _php(broker, calls, 0, batch)
+    _show(
+        f"calls/s of one event each, with {cpu / calls * 1e6:.0f} µs of the broker", calls, single
+    )
+    batched, cpu = await _php(broker, 0, events, batch)
+    _show(
+        f"events/s in batches of {batch}, {cpu / events * 1e6:.1f} µs of the broker",
+        events,
+        batched,
+    )
+    async with asyncio.timeout(_ARRIVAL_TIMEOUT):
+        await bus.flush()
+    if arrived != calls + events:
+        raise BenchError(f"{arrived} events arrived, of {calls + events}")
+
+
+async def _php(broker: Service, calls: int, events: int, batch: int) -> tuple[float, float]:
+    """Have PHP publish; returns the seconds it took, and those of the broker's processor.
+
+    The latter include the few calls that warm it up.
+    """
+    began = cpu_seconds(broker.pid)
     php = await asyncio.create_subprocess_exec(
         *["php", str(_SCRIPT), *map(str, (calls, events, batch, _CHANNELS))],
-        env={**os.environ, **_APP, "POGO_BROKER": broker},
+        env={**os.environ, **_APP, "POGO_BROKER": broker.grpc},
         stdout=asyncio.subprocess.PIPE,
     )
     output, _ = await php.communicate()
     if php.returncode:
         raise BenchError("PHP did not publish all")
-    async with asyncio.timeout(_ARRIVAL_TIMEOUT):
-        await bus.flush()
-    if arrived != calls + events:
-        raise BenchError(f"{arrived} events arrived, of {calls + events}")
     seconds = json.loads(output)
-    typer.echo(f"{calls / seconds['single']:>8,.0f} calls/s of one event each")
-    typer.echo(f"{events / seconds['batched']:>8,.0f} events/s in batches of {batch}")
+    return seconds["single"] + seconds["batched"], cpu_seconds(broker.pid) - began
+
+
+def _show(text: str, count: int, seconds: float) -> None:
+    typer.echo(f"{count / seconds:>8,.0f} {text}")
 
 
 if __name__ == "__main__":

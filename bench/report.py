@@ -36,7 +36,9 @@ class Row:
 class Report:
     """Collects rows and warnings."""
 
-    def __init__(self, settings: dict[str, object]) -> None:
+    def __init__(self, settings: dict[str, object], *, name: str = "presence") -> None:
+        """Report on `name`, which was measured with these settings."""
+        self._name = name
         self.console = Console(stderr=True)
         self._settings = settings
         self._rows: list[Row] = []
@@ -62,7 +64,7 @@ class Report:
 
     def show(self) -> None:
         """Print the table."""
-        table = Table(title="presence")
+        table = Table(title=self._name)
         table.add_column("figure", no_wrap=True)
         for name in ("model", "measured", "unit"):
             table.add_column(name, justify="left" if name == "unit" else "right", no_wrap=True)
@@ -74,7 +76,7 @@ class Report:
 
     def save(self, path: Path | None) -> None:
         """Write the file."""
-        target = path or _RESULTS / f"presence-{time.strftime('%Y%m%d-%H%M%S')}.json"
+        target = path or _RESULTS / f"{self._name}-{time.strftime('%Y%m%d-%H%M%S')}.json"
         target.parent.mkdir(parents=True, exist_ok=True)
         content = {
             "machine": machine(),

@@ -36,11 +36,13 @@ php_admin_flag[display_errors] = off
 
 
 def php_fpm_path() -> str:
-    """Find php-fpm, which Debian calls after its version.
+    """Find php-fpm, which Debian calls after its version, or that of a chroot.
 
     Raises:
         ServerError: There is none.
     """
+    if chosen := os.environ.get("POGO_TEST_PHP_FPM"):
+        return chosen
     for name in ("php-fpm8.2", "php-fpm8.4", "php-fpm8.3", "php-fpm8.1", "php-fpm"):
         path = shutil.which(name) or shutil.which(name, path="/usr/sbin:/usr/local/sbin")
         if path is not None:

@@ -23,32 +23,26 @@ class AuthApps:
     def __init__(self, apps: Iterable[App], default_origins: tuple[str, ...]) -> None:
         self._default_origins = default_origins
         self._by_key: dict[str, AuthApp] = {}
-        self._by_id: dict[str, AuthApp] = {}
         self.replace(apps)
 
     def replace(self, apps: Iterable[App]) -> None:
         """Sign for these apps from now on."""
         made = [self._make(app) for app in apps if app.enabled]
         self._by_key = {app.key: app for app in made}
-        self._by_id = {app.id: app for app in made}
 
     def by_key(self, key: str) -> AuthApp | None:
         """Find the app with a key."""
         return self._by_key.get(key)
 
-    def by_id(self, app_id: str) -> AuthApp | None:
-        """Find the app with an id."""
-        return self._by_id.get(app_id)
-
     def names_origin(self, origin: str) -> bool:
         """Whether an app names a page's origin, other than by `*`."""
-        named = (pattern for app in self._by_id.values() for pattern in app.origins)
+        named = (pattern for app in self._by_key.values() for pattern in app.origins)
         return origin_allowed(origin, (pattern for pattern in named if pattern != "*"))
 
     @property
     def any_origin(self) -> bool:
         """Whether an app lets any page connect."""
-        return any("*" in app.origins for app in self._by_id.values())
+        return any("*" in app.origins for app in self._by_key.values())
 
     def _make(self, app: App) -> AuthApp:
         secrets = [secret for secret in (app.secret, app.previous_secret) if secret]

@@ -45,6 +45,7 @@ class Auth:
             service,
             self._apps,
             max_body=settings.max_auth_body,
+            timeout=settings.auth_timeout,
             trusted_proxies=settings.trusted_proxies,
         )
 

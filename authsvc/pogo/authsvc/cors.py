@@ -9,6 +9,9 @@ from pogo.authsvc.apps import AuthApps
 from pogo.authsvc.errors import ForbiddenOriginError
 from pogo.authsvc.headers import ASKABLE
 
+_NOBODY = "null"
+"""What browsers say of any page that has no origin of its own: nobody can name it."""
+
 _MAX_AGE = "600"
 """Seconds for which a browser need not ask again whether it may."""
 
@@ -23,7 +26,7 @@ def check_origin(origin: str | None, apps: AuthApps) -> dict[str, str]:
     """
     if origin is None:
         return {}
-    if apps.names_origin(origin):
+    if origin != _NOBODY and apps.names_origin(origin):
         return {
             "Access-Control-Allow-Origin": origin,
             "Access-Control-Allow-Credentials": "true",

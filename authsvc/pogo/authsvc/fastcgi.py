@@ -4,11 +4,12 @@ Source: FastCGI specification 1.0. One request at a time on a connection, with t
 all that php-fpm knows; the connection is kept for the next.
 """
 
+import re
 import struct
 from collections.abc import Iterable
 
 from pogo.authsvc.errors import InvalidAnswerError, UnreachableError
-from pogo.authsvc.upstream import WorkerAnswer
+from pogo.authsvc.upstream import WorkerAnswer, said_of
 
 _VERSION = 1
 _REQUEST_ID = 1
@@ -30,6 +31,7 @@ _END = struct.Struct("!IB3x")
 _MAX_CONTENT = 0xFFFF
 _MAX_SHORT = 0x7F
 _LONG = 0x8000_0000
+_STATUS = re.compile(r"([1-5][0-9][0-9])( .*)?")
 
 MAX_HEAD = 16 * 1024
 """Bytes of the worker's headers; those of Laravel, with its cookies, have one or two thousand."""
@@ -126,20 +128,19 @@ def parse_cgi(output: bytes, max_body: int, complaint: str = "") -> WorkerAnswer
     """
     head, separator, body = output.partition(b"\r\n\r\n")
     if not separator:
-        said = f": {complaint.strip()}" if complaint else ""
-        raise InvalidAnswerError(f"it sent no headers{said}")
+        raise InvalidAnswerError(f"it sent no headers{said_of(complaint)}")
     if len(body) > max_body:
         raise InvalidAnswerError(f"its answer has more than {max_body} bytes")
     status, cookies, retry_after = 200, [], ""
     for line in head.split(b"\r\n"):
         name, _, raw = line.partition(b":")
-        value = raw.strip().decode("latin-1")
+        value = raw.strip().decode(errors="surrogateescape")
         match name.strip().lower():
             case b"status":
-                code = value[:3]
-                if not code.isdecimal():
-                    raise InvalidAnswerError("its status is no number")
-                status = int(code)
+                code = _STATUS.fullmatch(value)
+                if code is None:
+                    raise InvalidAnswerError("its status is no number of three digits")
+                status = int(code[1])
             case b"set-cookie":
                 cookies.append(value)
             case b"retry-after":

@@ -1,12 +1,13 @@
 """Asking php-fpm, or anything else that speaks FastCGI, over connections that are kept."""
 
 import asyncio
+import contextlib
 from pathlib import PurePosixPath
 from typing import cast
 
 from pogo.authsvc.errors import AuthError, UnreachableError
 from pogo.authsvc.fastcgi import ResponseReader, encode_params, encode_request
-from pogo.authsvc.upstream import WorkerAnswer, WorkerRequest
+from pogo.authsvc.upstream import CONNECT_TIMEOUT, WorkerAnswer, WorkerRequest
 from pogo.bus.connection import describe
 
 
@@ -43,15 +44,12 @@ class FastCgiUpstream:
             InvalidAnswerError: It does not speak FastCGI, or says more than it may.
         """
         data = encode_request(self._params + encode_params(_params(request)), request.body)
-        while self._idle:
-            connection = self._idle.pop()
-            if connection.closed:
-                continue
-            try:
-                return await self._ask(connection, data)
-            except _StaleConnectionError:
-                # A kept connection that the server closed meanwhile; it has not read the request.
-                continue
+        kept = self._kept()
+        if kept is not None:
+            # It ends like that when the server had closed it, and does not read the request; or
+            # when the script kills its process, which is to have no more than one chance more.
+            with contextlib.suppress(_StaleConnectionError):
+                return await self._ask(kept, data)
         connection = await self._connect()
         try:
             return await self._ask(connection, data)
@@ -63,6 +61,13 @@ class FastCgiUpstream:
         for connection in list(self._open):
             connection.abort()
         self._idle.clear()
+
+    def _kept(self) -> "_Connection | None":
+        while self._idle:
+            connection = self._idle.pop()
+            if not connection.closed:
+                return connection
+        return None
 
     async def _ask(self, connection: "_Connection", data: bytes) -> WorkerAnswer:
         try:
@@ -78,14 +83,15 @@ class FastCgiUpstream:
     async def _connect(self) -> "_Connection":
         loop = asyncio.get_running_loop()
         try:
-            if self._socket_path:
-                _, protocol = await loop.create_unix_connection(
-                    lambda: _Connection(self._open), self._socket_path
-                )
-            else:
-                _, protocol = await loop.create_connection(
-                    lambda: _Connection(self._open), self._host, self._port
-                )
+            async with asyncio.timeout(CONNECT_TIMEOUT):
+                if self._socket_path:
+                    _, protocol = await loop.create_unix_connection(
+                        lambda: _Connection(self._open), self._socket_path
+                    )
+                else:
+                    _, protocol = await loop.create_connection(
+                        lambda: _Connection(self._open), self._host, self._port
+                    )
         except OSError as error:
             raise UnreachableError(describe(error)) from error
         return protocol
@@ -182,7 +188,8 @@ def _script_params(script: str) -> list[tuple[str, str]]:
 def _params(request: WorkerRequest) -> list[tuple[str, str]]:
     """Say what differs."""
     headers = dict(request.headers)
-    secure = headers.get("x-forwarded-proto", "") == "https"
+    # The first is the client's own, where several proxies have written.
+    secure = headers.get("x-forwarded-proto", "").partition(",")[0].strip() == "https"
     name, _, port = request.host.rpartition(":") if request.host else ("", "", "")
     has_port = bool(name) and port.isdecimal()
     params = [

@@ -19,6 +19,8 @@ _MAX_FIELDS = 100
 _SOCKET_ID = re.compile(r"[0-9]+\.[0-9]+")
 _MAX_SOCKET_ID = 64
 _OWN = ("socket_id", "channel_name")
+_METHOD = "_method"
+"""What frameworks take for the method of the request, whatever it is: Laravel, Symfony."""
 
 _OBJECT = msgspec.json.Decoder(dict[str, str | int | float | bool | None])
 
@@ -47,6 +49,8 @@ def parse_body(body: bytes, content_type: str) -> Fields:
             if meant != name or name in seen:
                 raise BadRequestError(f"{meant} is there more than once, or in another form")
             seen.add(name)
+        if meant == _METHOD:
+            raise BadRequestError(f"{_METHOD} would make another request of this one")
     return fields
 
 
@@ -94,6 +98,9 @@ def _parse_json(body: bytes) -> Fields:
         raise BadRequestError("the JSON is no object of plain values") from None
     if len(values) > _MAX_FIELDS:
         raise BadRequestError("the JSON has too many fields")
+    if not all(isinstance(values.get(name, ""), str) for name in _OWN):
+        # A number may not come out as it was written: 1.10 is 1.1.
+        raise BadRequestError("socket_id and channel_name should be strings")
     return [(name, _text(value)) for name, value in values.items()]
 
 
@@ -108,5 +115,8 @@ def _text(value: str | float | bool | None) -> str:  # noqa: FBT001 - JSON has t
 
 
 def _as_php_reads(name: str) -> str:
-    """Tell the variable that PHP makes of a field's name: `a.b` and `a b[x]` are `a_b`."""
-    return re.sub(r"[ .]", "_", name.lstrip(" ").partition("[")[0].partition("\0")[0])
+    """Tell the variable that PHP makes of a field's name: `a.b`, `a b[x]` and `a[b` are `a_b`."""
+    text = name.partition("\0")[0].lstrip(" ")
+    variable, _, index = text.partition("[")
+    # A bracket that is never closed begins no index.
+    return re.sub(r"[ .[]", "_", variable if "]" in index else text)

@@ -14,7 +14,7 @@ from pogo.authsvc.errors import (
     ShedError,
     WorkerTimeoutError,
 )
-from pogo.authsvc.headers import passed_headers
+from pogo.authsvc.headers import check_host, check_remote, passed_headers
 from pogo.authsvc.service import Asker, AuthService
 from pogo.pusher.channels import channel_kind
 from pogo.rpc.v1 import auth_pb2, auth_pb2_grpc
@@ -135,7 +135,11 @@ def _asker(
     # The edge has judged whose word for the client's address counts.
     headers = [(header.name, header.value) for header in request.headers]
     host = next((value for name, value in headers if name == "host"), "")
-    return Asker(passed_headers(headers, from_trusted_proxy=True), host, request.remote)
+    return Asker(
+        passed_headers(headers, from_trusted_proxy=True),
+        check_host(host),
+        check_remote(request.remote),
+    )
 
 
 def _why(error: RefusedError) -> str:

@@ -1,5 +1,6 @@
 """`POST /pogo/auth` and `POST /pogo/user-auth`, as pusher-js and Laravel Echo send them."""
 
+import asyncio
 import math
 from collections.abc import Awaitable, Callable, Iterable
 from ipaddress import IPv4Network, IPv6Network, ip_address
@@ -12,7 +13,7 @@ from pogo.authsvc.apps import AuthApps
 from pogo.authsvc.cors import check_origin, preflight_headers
 from pogo.authsvc.errors import AuthError, BadRequestError, RefusedError, RetryLaterError
 from pogo.authsvc.forms import Fields, parse_body
-from pogo.authsvc.headers import passed_headers
+from pogo.authsvc.headers import check_host, passed_headers
 from pogo.authsvc.service import Asker, AuthService, Signed
 
 Sign = Callable[[Fields, Asker], Awaitable[Signed[ChannelAnswer] | Signed[UserAnswer]]]
@@ -30,12 +31,14 @@ class HttpService:
         apps: AuthApps,
         *,
         max_body: int,
+        timeout: float,
         trusted_proxies: Iterable[IPv4Network | IPv6Network],
     ) -> None:
-        """Sign by `service`; requests have up to `max_body` bytes."""
+        """Sign by `service`; requests have up to `max_body` bytes, within `timeout` seconds."""
         self._service = service
         self._apps = apps
         self._max_body = max_body
+        self._timeout = timeout
         self._trusted = tuple(trusted_proxies)
 
     def add_routes(self, application: web.Application, auth_path: str, user_auth_path: str) -> None:
@@ -71,16 +74,21 @@ class HttpService:
         return web.Response(status=204, headers={**headers, **preflight_headers()})
 
     async def _read(self, request: web.Request) -> bytes:
+        if "Content-Encoding" in request.headers:
+            raise BadRequestError("a request is not compressed", 415)
         if (request.content_length or 0) > self._max_body:
             raise BadRequestError(f"a request has up to {self._max_body} bytes", 413)
         body = bytearray()
         try:
-            async for piece in request.content.iter_any():
-                body += piece
-                if len(body) > self._max_body:
-                    raise BadRequestError(f"a request has up to {self._max_body} bytes", 413)
+            async with asyncio.timeout(self._timeout):
+                async for piece in request.content.iter_any():
+                    body += piece
+                    if len(body) > self._max_body:
+                        raise BadRequestError(f"a request has up to {self._max_body} bytes", 413)
         except web.RequestPayloadError:
             raise BadRequestError("the request's body cannot be read") from None
+        except TimeoutError:
+            raise BadRequestError("the request's body did not come in time", 408) from None
         return bytes(body)
 
     def _asker(self, request: web.Request) -> Asker:
@@ -89,7 +97,7 @@ class HttpService:
             passed_headers(
                 request.headers.items(), from_trusted_proxy=bool(peer) and self._is_trusted(peer)
             ),
-            request.headers.get("Host", ""),
+            check_host(request.headers.get("Host", "")),
             peer,
         )
 

@@ -3,7 +3,7 @@
 import aiohttp
 
 from pogo.authsvc.errors import InvalidAnswerError, UnreachableError
-from pogo.authsvc.upstream import WorkerAnswer, WorkerRequest
+from pogo.authsvc.upstream import CONNECT_TIMEOUT, WorkerAnswer, WorkerRequest
 from pogo.bus.connection import describe
 
 _KEEP_ALIVE = 15.0
@@ -28,30 +28,39 @@ class HttpUpstream:
             UnreachableError: The server cannot be reached, or hung up before it had answered.
             InvalidAnswerError: It does not speak HTTP, or says more than it may.
         """
-        headers = _headers(request)
         try:
-            async with self._opened().post(
-                self._url + request.path, data=request.body, headers=headers, allow_redirects=False
-            ) as response:
-                body = await self._read(response)
+            try:
+                return await self._post(request)
+            except aiohttp.ServerDisconnectedError:
+                # A kept connection that the server closed as it was asked, most likely; a request
+                # that kills whoever reads it is to have no more than one chance more.
+                return await self._post(request)
         except (aiohttp.ClientPayloadError, aiohttp.http.HttpProcessingError) as error:
             raise InvalidAnswerError(f"its answer cannot be read: {describe(error)}") from error
         except aiohttp.ClientResponseError as error:
             raise InvalidAnswerError(f"it does not speak HTTP: {error.message}") from error
         except (aiohttp.ClientError, OSError) as error:
             raise UnreachableError(describe(error)) from error
-        return WorkerAnswer(
-            response.status,
-            body,
-            tuple(response.headers.getall("Set-Cookie", ())),
-            response.headers.get("Retry-After", ""),
-        )
 
     async def close(self) -> None:
         """Close the connections. Idempotent."""
         session, self._session = self._session, None
         if session is not None:
             await session.close()
+
+    async def _post(self, request: WorkerRequest) -> WorkerAnswer:
+        async with self._opened().post(
+            self._url + request.path,
+            data=request.body,
+            headers=_headers(request),
+            allow_redirects=False,
+        ) as response:
+            return WorkerAnswer(
+                response.status,
+                await self._read(response),
+                tuple(response.headers.getall("Set-Cookie", ())),
+                response.headers.get("Retry-After", ""),
+            )
 
     def _opened(self) -> aiohttp.ClientSession:
         if self._session is None:
@@ -63,7 +72,9 @@ class HttpUpstream:
                 # The cookies are those of many users.
                 cookie_jar=aiohttp.DummyCookieJar(),
                 skip_auto_headers=("Accept", "Accept-Encoding", "User-Agent"),
-                timeout=aiohttp.ClientTimeout(),
+                timeout=aiohttp.ClientTimeout(sock_connect=CONNECT_TIMEOUT),
+                # It did not ask for anything compressed, which could be of any size.
+                auto_decompress=False,
             )
         return self._session
 
@@ -86,4 +97,9 @@ def _headers(request: WorkerRequest) -> list[tuple[str, str]]:
     if request.host:
         headers.setdefault("x-forwarded-host", request.host)
     headers["content-type"] = "application/x-www-form-urlencoded"
-    return list(headers.items())
+    return [(name, _as_text(value)) for name, value in headers.items()]
+
+
+def _as_text(value: str) -> str:
+    """Replace the bytes of a header that are no UTF-8, which aiohttp cannot write."""
+    return value.encode(errors="surrogateescape").decode(errors="replace")

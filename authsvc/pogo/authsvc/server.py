@@ -21,6 +21,13 @@ SERVICE: str = auth_pb2.DESCRIPTOR.services_by_name["Auth"].full_name
 MAX_REQUEST = 256 * 1024
 """Bytes of one request of an edge: headers, mostly, of which an edge keeps a few kilobytes."""
 
+_KEEP_ALIVE = 75.0
+"""Seconds for which an idle connection of a client, or a proxy, is kept. Within them the head of a
+request has to be there."""
+
+_MIN_PING_INTERVAL = 5
+"""Seconds between two HTTP/2 pings of an edge; one that sends more is closed."""
+
 _log = get_logger()
 _LOGGER = logging.getLogger("pogo.authsvc.http")
 _LOGGER.addFilter(client_fault_filter)
@@ -60,6 +67,11 @@ class AuthServer:
             handle_signals=False,
             logger=_LOGGER,
             shutdown_timeout=self._settings.auth_timeout,
+            # Whose client has gone does not wait for the worker any more.
+            handler_cancellation=True,
+            keepalive_timeout=_KEEP_ALIVE,
+            # A few bytes could become any number.
+            auto_decompress=False,
         )
         await runner.setup()
         try:
@@ -81,6 +93,7 @@ class AuthServer:
             options=(
                 ("grpc.so_reuseport", 0),
                 ("grpc.max_receive_message_length", MAX_REQUEST),
+                ("grpc.http2.min_recv_ping_interval_without_data_ms", _MIN_PING_INTERVAL * 1000),
                 ("grpc.keepalive_permit_without_calls", 1),
             )
         )

@@ -1,8 +1,9 @@
 """Having channels and users signed by the worker: what HTTP and gRPC have in common."""
 
 import asyncio
+import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
 import msgspec
@@ -29,6 +30,8 @@ from pogo.pusher.channels import ChannelKind, ChannelNameError, channel_kind, ch
 from pogo.telemetry import get_logger
 
 _OK = 200
+_PASSABLE = re.compile(r"[\t\x20-\x7e\x80-\ud7ff\ue000-\U0010ffff]*")
+"""The value of a header that can be written again."""
 _REDIRECTS = range(300, 400)
 _REFUSALS = (401, 403, 404, 419, 422, 429)
 """What an application says to a client: not logged in, not allowed, no such thing, a stale page
@@ -43,7 +46,7 @@ _A = TypeVar("_A", ChannelAnswer, UserAnswer)
 class Asker:
     """Who asks, as the worker is to see it."""
 
-    headers: Sequence[tuple[str, str]]
+    headers: Sequence[tuple[str, str]] = field(repr=False)
     """Those that pass (`pogo.authsvc.headers`)."""
     host: str
     remote: str
@@ -55,7 +58,7 @@ class Signed(Generic[_A]):
 
     app: AuthApp
     answer: _A
-    cookies: tuple[str, ...]
+    cookies: tuple[str, ...] = field(repr=False)
     """What the worker wants the client's browser to keep: values of `Set-Cookie`."""
 
 
@@ -131,6 +134,8 @@ class AuthService:
             self._metrics.passed(loop.time() - began)
             raise
         self._metrics.passed(loop.time() - began)
+        if not all(map(_PASSABLE.fullmatch, (*answer.cookies, answer.retry_after))):
+            raise InvalidAnswerError("its Set-Cookie or Retry-After cannot be passed on")
         if answer.status != _OK:
             raise _refusal(answer)
         return answer

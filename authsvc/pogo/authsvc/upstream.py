@@ -1,8 +1,13 @@
 """How the PHP worker is asked, whatever it runs in."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
+
+CONNECT_TIMEOUT = 2.0
+"""Seconds in which a worker takes a connection; its answer may take longer."""
+
+_MAX_SAID = 300
 
 
 @dataclass(frozen=True, slots=True)
@@ -10,8 +15,8 @@ class WorkerRequest:
     """A `POST` of a form to the worker."""
 
     path: str
-    body: bytes
-    headers: Sequence[tuple[str, str]]
+    body: bytes = field(repr=False)
+    headers: Sequence[tuple[str, str]] = field(repr=False)
     """Those of the client that go through: names in lower case, each once."""
     host: str
     """What the client calls this server; empty where it did not say."""
@@ -24,11 +29,11 @@ class WorkerAnswer:
     """What the worker answered, not judged yet."""
 
     status: int
-    body: bytes
-    cookies: tuple[str, ...] = ()
+    body: bytes = field(repr=False)
+    cookies: tuple[str, ...] = field(default=(), repr=False)
     """The values of its `Set-Cookie` headers."""
     retry_after: str = ""
-    complaint: str = ""
+    complaint: str = field(default="", repr=False)
     """What it wrote on standard error."""
 
 
@@ -49,3 +54,12 @@ class Upstream(Protocol):
 
     async def close(self) -> None:
         """Close the connections; calls under way fail. Idempotent."""
+
+
+def said_of(complaint: str) -> str:
+    """Return what the log is to have of a complaint, after a colon; nothing where there is none.
+
+    That is its first line: a stack trace has the arguments of its calls, which may be secrets.
+    """
+    line = complaint.strip().partition("\n")[0].strip()
+    return f": {line[:_MAX_SAID]}" if line else ""

@@ -8,6 +8,7 @@ import asyncio
 from collections.abc import Collection, Sequence
 from functools import partial
 
+from pogo.broker.grouped_writes import GroupedWrites
 from pogo.broker.groups import Answer, Events, Group, Named
 from pogo.broker.message_ids import LIFETIMES, ConflictError, Found, Lifetimes, end
 from pogo.broker.metrics import BrokerMetrics
@@ -51,6 +52,7 @@ class Attempts:
         lifetimes: Lifetimes = LIFETIMES,
     ) -> None:
         self._records = records
+        self._endings = GroupedWrites(records)
         self._publisher = publisher
         self._metrics = metrics
         self._lifetimes = lifetimes
@@ -221,7 +223,10 @@ class Attempts:
             if group.revision is not None
         }
         if writes:
-            results = await self._records.write(list(writes.values()))
+            # Who was told that nothing was sent waits for the claim to go.
+            is_waited_for = any(write.value is None for write in writes.values())
+            place = self._records if is_waited_for else self._endings
+            results = await place.write(list(writes.values()))
             for group, result in zip(writes, results, strict=True):
                 if isinstance(result, int):
                     settled.add(group)

@@ -13,7 +13,6 @@ from prometheus_client import CollectorRegistry
 from pogo.broker.apps import AppDirectory
 from pogo.broker.attempts import Attempts
 from pogo.broker.auth import Authenticator
-from pogo.broker.grpc_logs import quiet_callers_faults
 from pogo.broker.grpc_service import BrokerService
 from pogo.broker.health import SERVICE, Health
 from pogo.broker.live_edges import LiveEdges
@@ -27,6 +26,7 @@ from pogo.cluster import BROKER, TIMING, Listener, Membership, Timing
 from pogo.records import Records
 from pogo.registry import Registry, RegistryError
 from pogo.rpc.v1 import broker_pb2_grpc
+from pogo.serving import listen_grpc, quiet_callers_faults
 from pogo.settings import App, Settings
 from pogo.telemetry import get_logger
 
@@ -112,12 +112,7 @@ class BrokerServer(Listener):
         quiet_callers_faults()
         server = self._make_server()
         host = self._settings.host
-        address = f"{f'[{host}]' if ':' in host else host}:{self.grpc_port}"
-        _try_to_bind(host, self.grpc_port)
-        try:
-            self.grpc_port = server.add_insecure_port(address)
-        except RuntimeError as error:
-            raise OSError(f"cannot listen on {address} for gRPC") from error
+        self.grpc_port = listen_grpc(server, host, self.grpc_port)
         self.publisher.start()
         self._bus.add_status_listener(self._bus_changed)
         self._membership.add_listener(self)
@@ -202,17 +197,3 @@ class BrokerServer(Listener):
         """Serve, now that the nodes of the cluster have been seen."""
         if not self._draining:
             self._health.serving = self._can_serve
-
-
-def _try_to_bind(host: str, port: int) -> None:
-    """Learn why an address cannot be listened on, which gRPC tells nobody but standard error.
-
-    Raises:
-        OSError: It cannot.
-    """
-    family, kind, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
-    with socket.socket(family, kind) as probe:
-        # As gRPC does: a connection that has just ended does not hold the port.
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        probe.bind(address)
-        probe.listen(1)
