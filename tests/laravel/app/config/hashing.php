@@ -1,0 +1,7 @@
+<?php
+
+return [
+    'driver' => 'bcrypt',
+    'bcrypt' => ['rounds' => 4],
+    'rehash_on_login' => false,
+];
