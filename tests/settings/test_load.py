@@ -101,7 +101,15 @@ def test_an_empty_variable_counts_as_not_set() -> None:
 
 def test_variables_of_the_clients_are_known() -> None:
     """A publisher's variables may stand in the environment that a server shares with it."""
-    names = ["BROKER", "ENV", "AUTH_APP", "CA_FILE", "ENCRYPTION_MASTER_KEY", "TIMEOUT", "TLS"]
+    names = [
+        "BROKER",
+        "ENV",
+        "AUTH_APP",
+        "CA_FILE",
+        "ENCRYPTION_MASTER_KEY_BASE64",
+        "TIMEOUT",
+        "TLS",
+    ]
     environ = {f"POGO_{name}": "x" for name in [*names, "TRANSPORT", "URL"]}
 
     assert Settings() == load_settings(None, environ)

@@ -39,7 +39,7 @@ _CLIENT_VARIABLES = (
     # Those of the PHP package and of its auth worker.
     "POGO_AUTH_APP",
     "POGO_CA_FILE",
-    "POGO_ENCRYPTION_MASTER_KEY",
+    "POGO_ENCRYPTION_MASTER_KEY_BASE64",
     "POGO_TIMEOUT",
     "POGO_TLS",
     "POGO_TRANSPORT",
