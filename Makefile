@@ -20,7 +20,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 .DELETE_ON_ERROR:
 # What runs at the same time would only be slower, and harder to read.
 .NOTPARALLEL:
-.PHONY: help run test lint types proto proto-check unit php e2e test-laravel13 test-cluster test-chaos test-load bench-presence bench-auth bench-php wheel clean
+.PHONY: help run test lint types proto proto-check unit php e2e test-laravel13 test-cluster test-chaos test-load bench bench-presence bench-auth bench-php wheel clean
 
 help: ## List the targets
 	@sed -n 's/^\([a-z0-9-]*\):.*## /\1|/p' $(MAKEFILE_LIST) | awk -F'|' '{printf "  %-12s %s\n", $$1, $$2}'
@@ -44,7 +44,7 @@ unit: $(DONE)/dev $(DONE)/servers $(DONE)/php ## Run the tests of the packages; 
 
 php: $(DONE)/php ## Check the PHP package: syntax, style, and the tests that need no server
 	@$(PHP_FILES) -print0 | xargs -0 -n 1 php -d display_errors=stderr -l >/dev/null
-	phpcs -q --standard=php/phpcs.xml.dist php tests/php bench
+	phpcs -q --standard=php/phpcs.xml.dist php tests bench
 	phpunit --configuration php/phpunit.xml.dist
 	phpunit --configuration php/tests/Laravel/phpunit.xml
 
@@ -52,7 +52,8 @@ e2e: $(DONE)/dev $(DONE)/servers $(DONE)/php $(DONE)/browser $(CLIENTS) ## Run p
 	$(BIN)/pytest -m 'not chaos and not load' $(E2E)
 
 test-laravel13: $(DONE)/dev $(DONE)/servers $(DONE)/php $(DONE)/browser $(CLIENTS) ## Run the tests of the Laravel driver on Laravel 13, in a chroot that root makes
-	scripts/with-laravel13 $(LARAVEL13) $(BIN)/pytest tests/laravel $(E2E)/test_laravel.py
+	scripts/with-laravel13 $(LARAVEL13) $(BIN)/pytest \
+	  tests/laravel tests/php_worker/test_laravel.py $(E2E)/test_laravel.py
 
 test-cluster: $(DONE)/dev $(DONE)/servers $(DONE)/browser $(CLIENTS) ## Kill, freeze and cut off nodes of clusters, and see that presence stays true
 	$(BIN)/pytest $(CLUSTER)
@@ -60,8 +61,10 @@ test-cluster: $(DONE)/dev $(DONE)/servers $(DONE)/browser $(CLIENTS) ## Kill, fr
 test-chaos: $(DONE)/dev $(DONE)/servers ## Kill servers for minutes and see that no promise breaks
 	$(BIN)/pytest -m chaos
 
-test-load: $(DONE)/dev $(DONE)/servers ## Connect thousands of clients and see that memory stays
+test-load: $(DONE)/dev $(DONE)/servers $(DONE)/php ## Connect thousands of clients and see that memory stays
 	$(BIN)/pytest -m load
+
+bench: bench-auth bench-php bench-presence ## Measure everything there is a measurement of
 
 bench-presence: $(DONE)/dev ## Measure what presence costs, and how many joins one nats-server absorbs
 	$(BIN)/python -m bench.presence

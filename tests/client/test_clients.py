@@ -40,7 +40,7 @@ class Publisher(Protocol):
     ) -> None:
         """Publish one event on several channels."""
 
-    async def publish_batch(self, events: Iterable[Event]) -> None:
+    async def publish_batch(self, events: Iterable[Event], **options: str) -> None:
         """Publish many events."""
 
     async def close(self) -> None:
@@ -177,6 +177,32 @@ async def test_batch(client: Publisher, bus: MemoryBus) -> None:
     assert [str(number) for number in range(500)] == [
         json.loads(delivery.payload)["data"] for delivery in heard
     ]
+
+
+async def test_a_batch_that_is_repeated(client: Publisher, bus: MemoryBus) -> None:
+    """Under the same message id it is published once; another one under it is refused."""
+    heard = listen(bus, "news")
+    events = [Event("news", "headline", number) for number in range(3)]
+    for _ in range(2):
+        await client.publish_batch(events, message_id="morning")
+    assert 3 == len(heard)
+
+    with pytest.raises(PublishError) as caught:
+        await client.publish_batch(events[1:], message_id="morning")
+    assert (None, "ALREADY_EXISTS") == (caught.value.code, caught.value.name)
+    assert 3 == len(heard)
+
+
+async def test_an_event_that_is_repeated(client: Publisher, bus: MemoryBus) -> None:
+    """The same for one event; it is no failure that a retry could cure."""
+    heard = listen(bus, "news")
+    for _ in range(2):
+        await client.publish("news", "headline", 1, message_id="noon")
+    with pytest.raises(PublishError) as caught:
+        await client.publish("news", "headline", 2, message_id="noon")
+
+    assert (None, "ALREADY_EXISTS") == (caught.value.code, caught.value.name)
+    assert 1 == len(heard)
 
 
 async def test_a_batch_that_fails_in_part(client: Publisher, bus: MemoryBus) -> None:

@@ -31,8 +31,9 @@ class PublishError(Exception):
         code: One of the ten codes; `None` where the broker refused the call as a whole.
         name: The code's name, or gRPC's: `UNAUTHENTICATED` (the token is not accepted: the secret
             is wrong, or a clock), `PERMISSION_DENIED` (the app id is not that of the key),
-            `INVALID_ARGUMENT` (a batch has too many events) or `RESOURCE_EXHAUSTED` (too many
-            bytes).
+            `INVALID_ARGUMENT` (a batch has too many events, or a message id too many bytes),
+            `ALREADY_EXISTS` (the message id is that of something else) or `RESOURCE_EXHAUSTED`
+            (too many bytes).
         detail: What was wrong, for people.
         outcomes: For a batch, what became of each event, in their order; empty where the call was
             refused as a whole.

@@ -27,6 +27,7 @@ _REFUSED = {
     grpc.StatusCode.UNAUTHENTICATED,
     grpc.StatusCode.PERMISSION_DENIED,
     grpc.StatusCode.INVALID_ARGUMENT,
+    grpc.StatusCode.ALREADY_EXISTS,
 }
 """Errors by which a broker refuses a call as a whole."""
 
@@ -91,13 +92,17 @@ def broadcast_request(
     )
 
 
-def batch_request(app_id: str, events: Iterable[Event]) -> broker_pb2.PublishBatchRequest:
+def batch_request(
+    app_id: str, events: Iterable[Event], message_id: str | None
+) -> broker_pb2.PublishBatchRequest:
     """Write a batch.
 
     Raises:
         TypeError: Some data cannot be encoded as JSON.
     """
-    return broker_pb2.PublishBatchRequest(events=[publish_request(app_id, e) for e in events])
+    return broker_pb2.PublishBatchRequest(
+        events=[publish_request(app_id, event) for event in events], message_id=message_id or ""
+    )
 
 
 def json_text(data: object) -> str:

@@ -86,14 +86,18 @@ class Client(BaseClient):
         )
         requests.check_reply(self._call(self._broker.BroadcastMulti, request))
 
-    def publish_batch(self, events: Iterable[Event]) -> None:
+    def publish_batch(self, events: Iterable[Event], *, message_id: str | None = None) -> None:
         """Publish many events in one call, in their order; when this returns, the bus has them all.
+
+        Args:
+            events: The events.
+            message_id: Names the batch across retries; its events' own then only travel with them.
 
         Raises:
             PublishError: Some were not published, or not for certain: `outcomes` says which.
             TypeError: Some data cannot be encoded as JSON.
         """
-        request = requests.batch_request(self._app_id, events)
+        request = requests.batch_request(self._app_id, events, message_id)
         reply = self._call(self._broker.PublishBatch, request, batch_size=len(request.events))
         requests.check_batch_reply(reply)
 
