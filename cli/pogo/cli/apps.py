@@ -19,7 +19,10 @@ def with_apps(settings: Settings) -> Settings:
         UsageError: These have none.
     """
     if not settings.apps:
-        raise UsageError("no app is configured: add an [[apps]] table with an id and a secret")
+        raise UsageError(
+            "no app is configured: set POGO_APP_ID and POGO_APP_SECRET, or add an [[apps]] table "
+            "with an id and a secret to pogo.toml"
+        )
     return settings
 
 

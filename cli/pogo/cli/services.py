@@ -58,8 +58,6 @@ def run_edge(config: Path | None, flags: Flags) -> None:
         CommandError: The settings cannot be used, or something could not start.
     """
     settings = _load_for("edge", config, flags)
-    if settings.subscribe_without_auth and not settings.auth_service:
-        raise UsageError("subscribe_without_auth needs auth_service, the gRPC host:port to ask")
     run_node(lambda: _edge(settings, lambda: load(config, flags)))
 
 
@@ -235,6 +233,8 @@ def _load_for(service: str, config: Path | None, flags: Flags) -> Settings:
             "the process. Set bus to 'nats' or 'redis', or run `pogo serve`, which is everything "
             "in one process."
         )
+    if service == "edge" and settings.subscribe_without_auth and not settings.auth_service:
+        raise UsageError("subscribe_without_auth needs auth_service, the gRPC host:port to ask")
     _begin(with_apps(settings))
     return settings
 
