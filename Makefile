@@ -7,6 +7,8 @@ BIN := $(VENV)/bin
 DONE := .make
 E2E := tests/e2e
 CLUSTER := tests/cluster
+# With processes of PHP: php-fpm, workers, applications of Laravel.
+PHP_TESTS := tests/php tests/php_worker tests/laravel
 # npm writes it when all packages of the lock file are there.
 CLIENTS := $(E2E)/node_modules/.package-lock.json
 GENERATED := $(DONE)/proto
@@ -20,7 +22,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 .DELETE_ON_ERROR:
 # What runs at the same time would only be slower, and harder to read.
 .NOTPARALLEL:
-.PHONY: help run test lint types proto proto-check unit php e2e test-laravel13 test-cluster test-chaos test-load bench bench-presence bench-auth bench-php wheel clean
+.PHONY: help run test lint types proto proto-check unit php e2e test-php test-laravel13 test-cluster test-chaos test-load bench bench-presence bench-auth bench-php wheel clean
 
 help: ## List the targets
 	@sed -n 's/^\([a-z0-9-]*\):.*## /\1|/p' $(MAKEFILE_LIST) | awk -F'|' '{printf "  %-12s %s\n", $$1, $$2}'
@@ -28,7 +30,7 @@ help: ## List the targets
 run: $(DONE)/run ## Install and start `pogo serve`
 	@$(BIN)/pogo serve
 
-test: lint types proto-check php unit e2e ## Install what the tests need; lint, types, all tests but cluster, chaos and load
+test: lint types proto-check php unit e2e ## Install what the tests need; lint, types, all tests but the long ones (test-…)
 
 lint: $(DONE)/dev ## Check style and format
 	$(BIN)/ruff check .
@@ -37,10 +39,10 @@ lint: $(DONE)/dev ## Check style and format
 types: $(DONE)/dev ## Check types, strictly
 	$(BIN)/mypy
 
-unit: $(DONE)/dev $(DONE)/servers $(DONE)/php ## Run the tests of the packages; pogo.pusher must be covered whole
+unit: $(DONE)/dev $(DONE)/servers $(DONE)/php ## Run the tests of the Python packages; pogo.pusher must be covered whole
 	PYTHONASYNCIODEBUG=1 $(BIN)/coverage run --source=core/pogo/pusher -m pytest tests/pusher
 	$(BIN)/coverage report --fail-under=100
-	PYTHONASYNCIODEBUG=1 $(BIN)/pytest -m 'not chaos and not load' --ignore=tests/pusher --ignore=$(E2E) --ignore=$(CLUSTER)
+	PYTHONASYNCIODEBUG=1 $(BIN)/pytest -m 'not chaos and not load' $(addprefix --ignore=,tests/pusher $(E2E) $(CLUSTER) $(PHP_TESTS))
 
 php: $(DONE)/php ## Check the PHP package: syntax, style, and the tests that need no server
 	@$(PHP_FILES) -print0 | xargs -0 -n 1 php -d display_errors=stderr -l >/dev/null
@@ -54,6 +56,9 @@ e2e: $(DONE)/dev $(DONE)/servers $(DONE)/php $(DONE)/browser $(CLIENTS) ## Run p
 test-laravel13: $(DONE)/dev $(DONE)/servers $(DONE)/php $(DONE)/browser $(CLIENTS) ## Run the tests of the Laravel driver on Laravel 13, in a chroot that root makes
 	scripts/with-laravel13 $(LARAVEL13) $(BIN)/pytest \
 	  tests/laravel tests/php_worker/test_laravel.py $(E2E)/test_laravel.py
+
+test-php: $(DONE)/dev $(DONE)/servers $(DONE)/php $(CLIENTS) ## Publish, sign and broadcast from PHP and Laravel, against real servers
+	$(BIN)/pytest $(PHP_TESTS)
 
 test-cluster: $(DONE)/dev $(DONE)/servers $(DONE)/browser $(CLIENTS) ## Kill, freeze and cut off nodes of clusters, and see that presence stays true
 	$(BIN)/pytest $(CLUSTER)

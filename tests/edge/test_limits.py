@@ -130,7 +130,7 @@ async def test_a_client_that_does_not_answer_a_close() -> None:
 
 
 async def test_descriptors_are_given_back() -> None:
-    """A thousand connections later the process has as many descriptors as before."""
+    """A thousand connections later the process has no more descriptors than before."""
     async with running_edge() as edge:
         before = _descriptors()
         for _ in range(1000):
@@ -138,7 +138,8 @@ async def test_descriptors_are_given_back() -> None:
                 pass
         await eventually(lambda: not edge.metric("connections_active"))
 
-        assert before == _descriptors()
+        # Fewer where something of an earlier test has only now gone.
+        assert before >= _descriptors()
 
 
 async def test_json_of_errors() -> None:
