@@ -10,6 +10,8 @@ namespace Pogo\WebSocket;
  */
 final class ChannelSigner
 {
+    use HoldsSecret;
+
     private const SOCKET_ID = '/\A\d+\.\d+\z/';
     private const CHANNEL = '/\A[A-Za-z0-9_\-=@,.;]{1,200}\z/';
 

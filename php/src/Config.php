@@ -9,6 +9,8 @@ namespace Pogo\WebSocket;
  */
 final class Config implements \JsonSerializable
 {
+    use HoldsSecret;
+
     public const GRPC = 'grpc';
     public const HTTP = 'http';
 
@@ -118,14 +120,6 @@ final class Config implements \JsonSerializable
         return $this->__debugInfo();
     }
 
-    /**
-     * @return never
-     */
-    public function __serialize(): array
-    {
-        throw new \LogicException('this holds a secret, which is not for queues, sessions and caches');
-    }
-
     private static function env(string $name): ?string
     {
         // Where a .env file was read without putenv(), only the arrays have it.
@@ -136,16 +130,19 @@ final class Config implements \JsonSerializable
     private function check(): void
     {
         $why = match (true) {
-            !self::isName($this->appId) => 'the app id is missing, or no printable text',
-            !self::isName($this->key) => 'the key is no printable text',
-            $this->secret === '' => "there is no secret for the app {$this->appId}",
-            !in_array($this->transport, [self::GRPC, self::HTTP], true) => "the transport is 'grpc' or 'http'",
-            preg_match(self::BROKER, $this->broker) !== 1 => 'the broker is HOST:PORT or unix:/path',
-            preg_match(self::URL, $this->url) !== 1 => 'the url is http://HOST or https://HOST, with a port and '
-                . 'a path where they are needed, and without a user and a query',
-            $this->caFile !== null && !is_readable($this->caFile) => "the CA file {$this->caFile} cannot be read",
+            !self::isName($this->appId) => 'the app id is missing, or no printable text (POGO_APP_ID)',
+            !self::isName($this->key) => 'the key is no printable text (POGO_APP_KEY)',
+            $this->secret === '' => "there is no secret for the app {$this->appId} (POGO_APP_SECRET)",
+            !in_array($this->transport, [self::GRPC, self::HTTP], true)
+                => "the transport must be 'grpc' or 'http' (POGO_TRANSPORT)",
+            preg_match(self::BROKER, $this->broker) !== 1 => 'the broker must be HOST:PORT or unix:/path (POGO_BROKER)',
+            preg_match(self::URL, $this->url) !== 1 => 'the url must be http://HOST or https://HOST, with a port and '
+                . 'a path where they are needed, and without a user and a query (POGO_URL)',
+            $this->caFile !== null && !is_readable($this->caFile)
+                => "the CA file {$this->caFile} cannot be read (POGO_CA_FILE)",
             // Not a number is in no order, so that this refuses it too.
-            !($this->timeout > 0 && $this->timeout <= self::MAX_TIMEOUT) => 'the timeout is over 0 s and at most 60 s',
+            !($this->timeout > 0 && $this->timeout <= self::MAX_TIMEOUT)
+                => 'the timeout must be over 0 s and at most 60 s (POGO_TIMEOUT)',
             default => null,
         };
         if ($why !== null) {

@@ -65,7 +65,7 @@ final class ConfigReader
     {
         $value = $this->config[$name] ?? $default;
         if (!is_string($value) && !is_int($value)) {
-            throw new ConfigurationException("$name is text");
+            throw new ConfigurationException("$name must be text");
         }
         return (string) $value;
     }
@@ -74,7 +74,7 @@ final class ConfigReader
     {
         $flag = filter_var($this->config[$name] ?? $default, FILTER_VALIDATE_BOOLEAN, FILTER_NULL_ON_FAILURE);
         if ($flag === null) {
-            throw new ConfigurationException("$name is true or false");
+            throw new ConfigurationException("$name must be true or false");
         }
         return $flag;
     }
@@ -89,7 +89,7 @@ final class ConfigReader
             return (float) $value;
         }
         if (!is_string($value) || preg_match('/\A(\d{1,6}(?:\.\d{1,6})?)(ms|s)?\z/', $value, $parts) !== 1) {
-            throw new ConfigurationException("$name is a number of seconds, or like 2s or 500ms");
+            throw new ConfigurationException("$name must be a number of seconds, or like 2s or 500ms");
         }
         return (float) $parts[1] / (($parts[2] ?? '') === 'ms' ? 1000 : 1);
     }

@@ -123,18 +123,18 @@ final class ConfigTest extends TestCase
     public function testMistakesAreNamed(): void
     {
         $mistakes = [
-            'the app id is missing, or no printable text' => ['app_id' => ''],
-            'the key is no printable text' => ['key' => "a\nb"],
-            'there is no secret for the app shop' => ['secret' => null],
-            "the transport is 'grpc' or 'http'" => ['transport' => 'udp'],
-            'the broker is HOST:PORT or unix:/path' => ['broker' => 'http://broker:50051'],
-            'the url is http://HOST or https://HOST, with a port and a path where they are needed, and without'
-                . ' a user and a query' => ['url' => 'https://me:word@host'],
-            'the CA file /nowhere cannot be read' => ['ca_file' => '/nowhere'],
-            'the timeout is over 0 s and at most 60 s' => ['timeout' => 0],
-            'timeout is a number of seconds, or like 2s or 500ms' => ['timeout' => '2 minutes'],
-            'tls is true or false' => ['tls' => 'perhaps'],
-            'broker is text' => ['broker' => ['a:1']],
+            'the app id is missing, or no printable text (POGO_APP_ID)' => ['app_id' => ''],
+            'the key is no printable text (POGO_APP_KEY)' => ['key' => "a\nb"],
+            'there is no secret for the app shop (POGO_APP_SECRET)' => ['secret' => null],
+            "the transport must be 'grpc' or 'http' (POGO_TRANSPORT)" => ['transport' => 'udp'],
+            'the broker must be HOST:PORT or unix:/path (POGO_BROKER)' => ['broker' => 'http://broker:50051'],
+            'the url must be http://HOST or https://HOST, with a port and a path where they are needed, and without'
+                . ' a user and a query (POGO_URL)' => ['url' => 'https://me:word@host'],
+            'the CA file /nowhere cannot be read (POGO_CA_FILE)' => ['ca_file' => '/nowhere'],
+            'the timeout must be over 0 s and at most 60 s (POGO_TIMEOUT)' => ['timeout' => 0],
+            'timeout must be a number of seconds, or like 2s or 500ms' => ['timeout' => '2 minutes'],
+            'tls must be true or false' => ['tls' => 'perhaps'],
+            'broker must be text' => ['broker' => ['a:1']],
             'there is no setting apikey, host; there are app_id, key, secret, transport, broker, url, tls, ca_file,'
                 . ' timeout' => ['apikey' => 'x', 'host' => 'y'],
         ];
@@ -164,7 +164,7 @@ final class ConfigTest extends TestCase
                     new Config('shop', 'top-secret', ...[$name => $address]);
                     self::fail("$address was taken");
                 } catch (ConfigurationException $error) {
-                    self::assertStringStartsWith("the $name is ", $error->getMessage());
+                    self::assertStringStartsWith("the $name must be ", $error->getMessage());
                 }
             }
         }

@@ -85,7 +85,7 @@ final class PogoTest extends TestCase
         self::assertSame(6, pogo_websocket_publish('shop', 'news', 'headline', '{}'));
 
         $log = (string) file_get_contents($this->log);
-        self::assertStringContainsString('pogo: not published: UNAVAILABLE: Failed to connect', $log);
+        self::assertStringContainsString('pogo: not published: UNAVAILABLE: 127.0.0.1:9: Failed to connect', $log);
         self::assertStringNotContainsString('top-secret', $log);
     }
 

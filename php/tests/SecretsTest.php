@@ -8,7 +8,9 @@ use PHPUnit\Framework\TestCase;
 use Pogo\WebSocket\ChannelSigner;
 use Pogo\WebSocket\Client;
 use Pogo\WebSocket\Config;
+use Pogo\WebSocket\Laravel\MasterKey;
 use Pogo\WebSocket\TransportException;
+use Pogo\WebSocket\Worker\AuthSettings;
 
 final class SecretsTest extends TestCase
 {
@@ -39,12 +41,22 @@ final class SecretsTest extends TestCase
         }
     }
 
-    /** A configuration cannot land in a queue, a session or a cache. */
-    public function testAConfigurationIsNotSerialized(): void
+    /** What holds a secret cannot land in a queue, a session or a cache. */
+    public function testNothingIsSerialized(): void
     {
-        $this->expectException(\LogicException::class);
-
-        serialize(new Config('shop', self::SECRET));
+        $key = str_repeat('k', 32);
+        $objects = [
+            new Config('shop', self::SECRET), new ChannelSigner('key', self::SECRET),
+            new AuthSettings(masterKey: $key), MasterKey::fromBase64(base64_encode($key)),
+        ];
+        foreach ($objects as $object) {
+            try {
+                serialize($object);
+                self::fail($object::class . ' was serialized');
+            } catch (\LogicException $error) {
+                self::assertStringContainsString('this holds a secret', $error->getMessage());
+            }
+        }
     }
 
     /** An exception of a call shows neither the secret nor a token, arguments included. */

@@ -65,6 +65,39 @@ async def test_connections_are_kept() -> None:
         assert 1 == server.accepted
 
 
+async def test_connections_that_rest_are_closed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A child of php-fpm is given back while nothing is asked; what is asked takes its time."""
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while True:
+            if b"slow" in await _request(reader):
+                await asyncio.sleep(0.3)
+            writer.write(_signed())
+
+    monkeypatch.setattr(fastcgi_upstream, "KEEP_ALIVE", 0.1)
+    async with ScriptedServer(serve) as server, _scripted(server) as service:
+        assert 200 == (await service.ask()).status
+        assert 200 == (await service.ask(x="slow")).status
+        assert 1 == server.accepted
+        await eventually(lambda: server.open == 0)
+
+        assert 200 == (await service.ask()).status
+        assert 2 == server.accepted
+
+
+async def test_request_after_a_rest_has_all_of_its_time(
+    tmp_path: Path, script: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """To php-fpm, the time without a request is part of the next one: it would end it too soon."""
+    monkeypatch.setattr(fastcgi_upstream, "KEEP_ALIVE", 0.3)
+    async with PhpFpm(tmp_path, children=2, terminate_after=2) as fpm:
+        async with _service(fpm, script) as service:
+            assert 200 == (await service.ask()).status
+            await asyncio.sleep(1.6)
+            assert 200 == (await service.ask(behave="sleep:1200")).status
+        assert "terminating" not in fpm.log.read_text()
+
+
 async def test_no_more_connections_than_allowed() -> None:
     """However many ask, and though some time out or go away."""
     most = 0
@@ -236,6 +269,20 @@ async def test_server_that_takes_no_connection(monkeypatch: pytest.MonkeyPatch) 
             began = time.monotonic()
             assert 502 == (await service.ask()).status
             assert time.monotonic() - began < 1
+
+
+@pytest.mark.parametrize("upstream", ["fastcgi://{}/none.sock", "fastcgi://127.0.0.1:1"])
+async def test_server_that_is_not_there(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], upstream: str
+) -> None:
+    """The log says where nobody was found; the client is not told."""
+    url = upstream.format(tmp_path)
+    async with Service(auth_upstream=url) as service:
+        reply = await service.ask()
+
+    where = url.removeprefix("fastcgi://")
+    assert (502, "the application cannot be reached") == (reply.status, reply.json["error"])
+    assert f"cannot connect to {where}: " in capfd.readouterr().out
 
 
 async def test_breaker(own_fpm: PhpFpm, script: str) -> None:

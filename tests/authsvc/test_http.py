@@ -6,6 +6,7 @@ import json
 import logging
 import time
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import pytest
 from prometheus_client import CollectorRegistry
@@ -170,11 +171,18 @@ async def test_worker_at_fault(service: Service, behave: str, status: int, reaso
     assert 200 == (await service.ask()).status
 
 
-async def test_script_that_is_not_there(fpm: PhpFpm) -> None:
-    """It is said for what it is, and not taken for the application's 404."""
-    async with Service(auth_upstream=fpm.upstream, auth_script="/nowhere/index.php") as service:
+@pytest.mark.parametrize("name", ["nowhere/index.php", "index.txt", ""])
+async def test_script_that_cannot_be_run(
+    fpm: PhpFpm, tmp_path: Path, capfd: pytest.CaptureFixture[str], name: str
+) -> None:
+    """What is missing, no PHP or a folder is said to be so, and is not taken for a refusal."""
+    (tmp_path / "index.txt").touch()
+    script = str(tmp_path / name)
+    async with Service(auth_upstream=fpm.upstream, auth_script=script) as service:
         assert 502 == (await service.ask()).status
         assert 1 == service.metric("auth_failures_total", reason="worker_failed")
+
+    assert "it cannot run auth_script: " in capfd.readouterr().out
 
 
 async def test_cookies(service: Service) -> None:

@@ -376,6 +376,17 @@ async def test_complaint_is_told_in_short() -> None:
         assert "it answered 500: PHP Fatal error: it broke" == error.detail
 
 
+async def test_where_nothing_is_complained_of() -> None:
+    """Frameworks write to a log of their own, so the log says to look there."""
+    async with _rig() as rig:
+        await rig.called(1)
+        await rig.answer(WorkerAnswer(500, b""))
+
+        error = rig.callers[0].exception()
+        assert isinstance(error, WorkerFailedError)
+        assert "it answered 500; what went wrong is in the application's own log" == error.detail
+
+
 async def test_own_fault_is_not_the_workers(caplog: pytest.LogCaptureFixture) -> None:
     """A fault of this service is said, and does not open the breaker."""
     caplog.set_level(logging.ERROR)

@@ -100,9 +100,11 @@ async def test_6_the_bus_is_gone(
 
 async def test_6_no_broker(start_php: StartPhp) -> None:
     """A broker that is not there is the same to a caller, and the log says why."""
-    async with start_php(free_port()) as php:
+    port = free_port()
+    async with start_php(port) as php:
         assert [6, 6] == await both(php, "news", "headline", "{}")
-        assert 2 == php.log.count("pogo: not published: UNAVAILABLE: Failed to connect")
+        reason = f"pogo: not published: UNAVAILABLE: 127.0.0.1:{port}: Failed to connect"
+        assert 2 == php.log.count(reason)
         assert APP.secret.get_secret_value() not in php.log
 
 

@@ -167,4 +167,4 @@ async def test_nobody_listens(start_php: StartPhp) -> None:
     url = f"http://127.0.0.1:{free_port()}"
     async with start_php("unused:1", TRANSPORT="http", URL=url) as php:
         assert 6 == await php.code(PUBLISH, APP.id, *EVENT)
-        assert "pogo: not published: UNAVAILABLE: Failed to connect" in php.log
+        assert f"pogo: not published: UNAVAILABLE: {url}: Failed to connect" in php.log

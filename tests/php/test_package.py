@@ -1,6 +1,7 @@
 """The package as its users meet it: installed by Composer, and as its README says."""
 
 import json
+import os
 import re
 import subprocess
 from pathlib import Path
@@ -51,6 +52,26 @@ def test_composer_installs_it(tmp_path: Path) -> None:
 
     assert {"autoload.php", "composer", "pogo"} == set(installed)
     assert "11" == output
+
+
+def test_without_curl() -> None:
+    """The functions throw nothing where PHP has no curl either; the log says what to install."""
+    # Without php.ini PHP has only what is built in, and Debian's has no curl there.
+    code = """
+        require $argv[1];
+        echo json_encode(extension_loaded('curl')), pogo_websocket_publish('shop', 'c', 'e', '1');
+    """
+    done = subprocess.run(
+        ["php", "-n", "-r", code, str(PACKAGE / "autoload.php")],
+        env={"PATH": os.environ["PATH"], "POGO_APP_ID": "shop", "POGO_APP_SECRET": "hidden-secret"},
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+
+    assert "false6" == done.stdout
+    assert "pogo: not published: PHP's extension curl is missing: install it" in done.stderr
+    assert "hidden-secret" not in done.stderr
 
 
 @pytest.mark.parametrize("example", EXAMPLES)

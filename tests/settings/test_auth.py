@@ -84,6 +84,36 @@ def test_what_is_no_path(path: str) -> None:
         load_settings(None, {}, {"auth_path": path})
 
 
+@pytest.mark.parametrize("name", ["auth_path", "user_auth_path"])
+@pytest.mark.parametrize("path", ["/", "/up", "/pogo/health", "/app/x", "/app/", "/demo/auth"])
+def test_paths_of_the_server_itself(name: str, path: str) -> None:
+    """What the server answers itself would hide the route, or be hidden by it."""
+    problem = _problem({f"POGO_{name.upper()}": path})
+
+    assert f"POGO_{name.upper()}: {path} is the server's own; choose" in problem
+
+
+def test_paths_that_only_look_like_the_servers() -> None:
+    """Other paths with the same beginning are free."""
+    environ = {"POGO_AUTH_PATH": "/upper", "POGO_USER_AUTH_PATH": "/application/user"}
+    settings = load_settings(None, environ)
+
+    assert ("/upper", "/application/user") == (settings.auth_path, settings.user_auth_path)
+
+
+@pytest.mark.parametrize(
+    "environ",
+    [
+        {"POGO_AUTH_PATH": "/pogo/user-auth"},
+        {"POGO_USER_AUTH_PATH": "/pogo/auth"},
+        {"POGO_AUTH_PATH": "/sign", "POGO_USER_AUTH_PATH": "/sign"},
+    ],
+)
+def test_one_path_for_two_things(environ: dict[str, str]) -> None:
+    """Channels and users are signed at different paths, also where one of them is the default."""
+    assert "is auth_path already, and users need another one" in _problem(environ)
+
+
 def test_without_auth_any_page_is_too_many() -> None:
     """With `*`, which is the default, any page could have a browser send its cookies."""
     assert "needs allowed_origins without '*'" in _problem(ON)

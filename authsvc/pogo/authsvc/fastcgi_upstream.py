@@ -10,6 +10,10 @@ from pogo.authsvc.fastcgi import ResponseReader, encode_params, encode_request
 from pogo.authsvc.upstream import CONNECT_TIMEOUT, WorkerAnswer, WorkerRequest
 from pogo.bus.connection import describe
 
+KEEP_ALIVE = 5.0
+"""Seconds for which a connection without a request is kept. To php-fpm they are part of the next
+request, which `request_terminate_timeout` would end that much earlier."""
+
 
 class FastCgiUpstream:
     """A FastCGI server on a Unix socket, or on TCP.
@@ -77,6 +81,7 @@ class FastCgiUpstream:
             connection.abort()
             raise
         if not connection.closed:
+            connection.rest()
             self._idle.append(connection)
         return answer
 
@@ -93,7 +98,8 @@ class FastCgiUpstream:
                         lambda: _Connection(self._open), self._host, self._port
                     )
         except OSError as error:
-            raise UnreachableError(describe(error)) from error
+            where = self._socket_path or f"{self._host}:{self._port}"
+            raise UnreachableError(f"cannot connect to {where}: {describe(error)}") from error
         return protocol
 
 
@@ -111,6 +117,7 @@ class _Connection(asyncio.Protocol):
         self._answer: asyncio.Future[WorkerAnswer] | None = None
         self._reader: ResponseReader | None = None
         self._has_answered = False
+        self._resting: asyncio.TimerHandle | None = None
         self.closed = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -125,6 +132,7 @@ class _Connection(asyncio.Protocol):
             _StaleConnectionError: The connection ended before anything had come.
             AuthError: The answer is none.
         """
+        self._wake()
         self._reader = reader
         self._has_answered = False
         self._answer = asyncio.get_running_loop().create_future()
@@ -134,8 +142,13 @@ class _Connection(asyncio.Protocol):
         finally:
             self._answer = self._reader = None
 
+    def rest(self) -> None:
+        """Close unless there is another request before long."""
+        self._resting = asyncio.get_running_loop().call_later(KEEP_ALIVE, self.abort)
+
     def abort(self) -> None:
         """Close at once. Idempotent."""
+        self._wake()
         self.closed = True
         self._transport.abort()
 
@@ -156,6 +169,7 @@ class _Connection(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Fail the call that waits."""
+        self._wake()
         self.closed = True
         self._all.discard(self)
         if self._answer is None or self._answer.done():
@@ -165,6 +179,11 @@ class _Connection(asyncio.Protocol):
             self._answer.set_exception(UnreachableError(f"it hung up in its answer{why}"))
         else:
             self._answer.set_exception(_StaleConnectionError())
+
+    def _wake(self) -> None:
+        if self._resting is not None:
+            self._resting.cancel()
+            self._resting = None
 
 
 def _script_params(script: str) -> list[tuple[str, str]]:

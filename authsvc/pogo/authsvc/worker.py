@@ -44,10 +44,10 @@ _GATEWAY_ERRORS = (502, 503, 504)
 """What a web server says of a worker that is gone. An application's own error, 500, is another
 thing: who could provoke one would else shut everybody out."""
 
-_NOT_FOUND = 404
-_NO_SCRIPT = "Primary script unknown"
-"""What php-fpm complains of where `auth_script` is not there. It answers 404, as if it were the
-application's."""
+_AS_IF_REFUSED = (403, 404)
+_NO_SCRIPT = ("Primary script unknown", "Unable to open primary script", "Access to the script")
+"""What php-fpm complains of where `auth_script` is not there, or may not be run. It answers 404 or
+403, as if it were the application's."""
 
 _log = get_logger()
 
@@ -240,7 +240,10 @@ def _checked(answer: WorkerAnswer) -> WorkerAnswer:
     Raises:
         WorkerFailedError: It is a server error.
     """
-    is_missing = answer.status == _NOT_FOUND and _NO_SCRIPT in answer.complaint
-    if answer.status >= _SERVER_ERROR or is_missing:
-        raise WorkerFailedError(f"it answered {answer.status}{said_of(answer.complaint)}")
+    said = said_of(answer.complaint)
+    if answer.status in _AS_IF_REFUSED and any(text in answer.complaint for text in _NO_SCRIPT):
+        raise WorkerFailedError(f"it cannot run auth_script{said}")
+    if answer.status >= _SERVER_ERROR:
+        said = said or "; what went wrong is in the application's own log"
+        raise WorkerFailedError(f"it answered {answer.status}{said}")
     return answer

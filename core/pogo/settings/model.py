@@ -30,6 +30,10 @@ from pogo.settings.values import (
 
 _NO_SECRET = SecretStr("")
 
+_OWN_PAGES = ("/", "/up", "/pogo/health")
+_OWN_FOLDERS = ("/app/", "/demo/")
+"""What an edge or an auth service answers itself: an `auth_path` there would not be reached."""
+
 
 class _Group(BaseModel):
     model_config = ConfigDict(
@@ -132,7 +136,8 @@ class HandshakeSettings(_Group):
     """Origins that may connect, for apps that name none themselves; `*` is any."""
 
     trusted_proxies: NetworkList = ()
-    """Networks whose `X-Forwarded-For` is believed; none by default, since anyone can send it."""
+    """Networks of your proxies: their `X-Forwarded-For` is believed, and the PHP worker gets their
+    `X-Forwarded-*`. None by default, since anyone can send these."""
 
     handshake_rate: Rate = 100.0
     """New connections per second and remote IP; negative is unlimited, as a load test from one
@@ -315,8 +320,25 @@ class AuthSettings(_Group):
     @classmethod
     def _named_for_fastcgi(cls, script: str, info: ValidationInfo) -> str:
         if not script and str(info.data.get("auth_upstream", "")).startswith("fastcgi:"):
-            raise ValueError("is required with a FastCGI auth_upstream")
+            raise ValueError(
+                "is required with a FastCGI auth_upstream: the path of the PHP script on the "
+                "machine of php-fpm, such as /var/www/public/index.php"
+            )
         return script
+
+    @field_validator("auth_path", "user_auth_path")
+    @classmethod
+    def _not_the_servers_own(cls, path: str) -> str:
+        if path in _OWN_PAGES or path.startswith(_OWN_FOLDERS):
+            raise ValueError(f"{path} is the server's own; choose a path such as /pogo/auth")
+        return path
+
+    @field_validator("user_auth_path")
+    @classmethod
+    def _another_than_for_channels(cls, path: str, info: ValidationInfo) -> str:
+        if path == info.data.get("auth_path"):
+            raise ValueError(f"{path} is auth_path already, and users need another one")
+        return path
 
     @field_validator("subscribe_without_auth")
     @classmethod

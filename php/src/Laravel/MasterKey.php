@@ -5,6 +5,7 @@ declare(strict_types=1);
 namespace Pogo\WebSocket\Laravel;
 
 use Pogo\WebSocket\ConfigurationException;
+use Pogo\WebSocket\HoldsSecret;
 
 /**
  * The key from which an app derives the keys of its encrypted channels. The server has neither, so
@@ -12,6 +13,8 @@ use Pogo\WebSocket\ConfigurationException;
  */
 final class MasterKey
 {
+    use HoldsSecret;
+
     private const BYTES = 32;
 
     private function __construct(

@@ -26,13 +26,14 @@ final class CurlChannel implements Channel
     private const ALWAYS_TAKEN = 4 * 1024 * 1024;
 
     private readonly KeptCurl $curl;
+    private readonly string $server;
     private readonly string $base;
     private readonly bool $tls;
 
     public function __construct(Config $config)
     {
         $options = CurlOptions::for($config);
-        $host = $config->broker;
+        $this->server = $host = $config->broker;
         if (str_starts_with($host, 'unix:')) {
             $options[CURLOPT_UNIX_SOCKET_PATH] = substr($host, strlen('unix:'));
             $host = 'localhost';
@@ -89,7 +90,7 @@ final class CurlChannel implements Channel
             $text = "the call was refused while it was sent: it is larger than max ($size bytes)";
             return new TransportException(GrpcCode::ResourceExhausted, $text);
         }
-        return CurlError::toException($handle);
+        return CurlError::toException($handle, $this->server);
     }
 
     /**

@@ -32,7 +32,10 @@ final class CurlError
         self::HTTP2_STREAM,
     ];
 
-    public static function toException(\CurlHandle $handle): TransportException
+    /**
+     * @param string $server where the call went, for people
+     */
+    public static function toException(\CurlHandle $handle, string $server): TransportException
     {
         $number = curl_errno($handle);
         $code = match (true) {
@@ -42,6 +45,6 @@ final class CurlError
             in_array($number, self::UNREACHED, true) => GrpcCode::Unavailable,
             default => GrpcCode::Internal,
         };
-        return new TransportException($code, curl_error($handle) . " (curl error $number)");
+        return new TransportException($code, "$server: " . curl_error($handle) . " (curl error $number)");
     }
 }

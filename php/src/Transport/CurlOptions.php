@@ -5,6 +5,7 @@ declare(strict_types=1);
 namespace Pogo\WebSocket\Transport;
 
 use Pogo\WebSocket\Config;
+use Pogo\WebSocket\ConfigurationException;
 
 /**
  * The curl options that do not change from call to call.
@@ -15,9 +16,13 @@ final class CurlOptions
 
     /**
      * @return array<int, mixed>
+     * @throws ConfigurationException PHP has no curl.
      */
     public static function for(Config $config): array
     {
+        if (!extension_loaded('curl')) {
+            throw new ConfigurationException("PHP's extension curl is missing: install it (php-curl on Debian)");
+        }
         $options = [
             CURLOPT_POST => true,
             // The server is our own: no proxy that the environment names comes between.

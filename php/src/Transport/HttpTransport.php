@@ -103,7 +103,7 @@ final class HttpTransport implements Transport
         ]);
         if (!curl_exec($handle)) {
             $this->curl->discard();
-            throw CurlError::toException($handle);
+            throw CurlError::toException($handle, $this->config->url);
         }
         $this->curl->keep();
         return HttpAnswer::judge(curl_getinfo($handle, CURLINFO_RESPONSE_CODE), $answer);

@@ -28,10 +28,10 @@ final class Applications
     public static function check(string $path): void
     {
         if ($path === '') {
-            throw new ConfigurationException('POGO_AUTH_APP must be the path of the application');
+            throw new ConfigurationException('--app or POGO_AUTH_APP must be the path of the application');
         }
         if (!is_readable($path)) {
-            throw new ConfigurationException("there is no application at $path");
+            throw new ConfigurationException("there is no application at $path, or it cannot be read");
         }
         if (is_dir($path) && !is_file("$path/bootstrap/app.php")) {
             throw new ConfigurationException("$path has no bootstrap/app.php, as Laravel would");

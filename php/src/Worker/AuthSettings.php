@@ -5,12 +5,15 @@ declare(strict_types=1);
 namespace Pogo\WebSocket\Worker;
 
 use Pogo\WebSocket\ConfigurationException;
+use Pogo\WebSocket\HoldsSecret;
 
 /**
  * Where the auth worker answers, how much it reads, and the key of encrypted channels.
  */
 final class AuthSettings
 {
+    use HoldsSecret;
+
     private const MASTER_KEY_BYTES = 32;
 
     /**

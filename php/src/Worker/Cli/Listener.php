@@ -73,7 +73,9 @@ final class Listener
         $flags = STREAM_SERVER_BIND | STREAM_SERVER_LISTEN;
         $stream = @stream_socket_server($url, $code, $reason, $flags, $context);
         if ($stream === false) {
-            throw new ConfigurationException("cannot listen on $address: $reason");
+            // PHP gives no reason where the file of a socket cannot be made.
+            $why = $reason === '' ? 'its folder is not there, or cannot be written to' : $reason;
+            throw new ConfigurationException("cannot listen on $address: $why");
         }
         // Several processes accept: one that comes too late must not wait for the next connection.
         stream_set_blocking($stream, false);
