@@ -1,5 +1,6 @@
 """`pogo serve`, `pogo edge` and `pogo broker` as processes, used by the other commands."""
 
+import asyncio
 import json
 import os
 import signal
@@ -148,11 +149,23 @@ async def test_a_second_signal_ends_it_at_once(tmp_path: Path) -> None:
             websocket.transport.pause_reading()
             serve.process.send_signal(signal.SIGINT)
             await serve.logged("edge draining")
+            await asyncio.sleep(0.6)
             code = await serve.stop(signal.SIGINT)
 
     assert -signal.SIGINT == code
     assert not any('"edge stopped"' in line for line in serve.err)
     assert [] == _files(tmp_path)
+
+
+async def test_a_signal_that_comes_twice_is_one(tmp_path: Path) -> None:
+    """Whoever signals the process and its group sends two, and means one."""
+    async with Pogo(tmp_path, "serve", *ANY_PORT) as serve:
+        await serve.logged("ready")
+        serve.process.send_signal(signal.SIGTERM)
+        code = await serve.stop(signal.SIGTERM)
+
+    assert 0 == code
+    assert any('"edge stopped"' in line for line in serve.err)
 
 
 @pytest.mark.parametrize("flag", ["--port", "--grpc-port", "--metrics-port"])

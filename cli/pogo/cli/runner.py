@@ -1,7 +1,8 @@
 """One process that serves: how it starts, how it stops, and what signals do to it.
 
 - Parts start in order and stop in the opposite order; what fails to start stops the others.
-- SIGTERM and SIGINT stop it, and a second one ends it at once.
+- SIGTERM and SIGINT stop it, and a second one ends it at once, unless it follows so closely that it
+  is the first one again: who signals a process and its group, as `timeout` does, sends two.
 - SIGHUP reads the apps again; from a terminal that was closed, it stops the process.
 """
 
@@ -26,6 +27,9 @@ _log = get_logger()
 # Fewer and shorter pauses than the default with many connections; the oldest generation, which
 # holds them, is gone through seldom.
 _GC_THRESHOLDS = (2000, 10, 1000)
+
+_SAME_SIGNAL = 0.5
+"""Seconds after a signal within which another one is taken for the same."""
 
 _STDIN = 0
 
@@ -73,10 +77,11 @@ async def _run(build: Callable[[], Node]) -> None:
     def stop(received: signal.Signals) -> None:
         _log.info("stopping", signal=received.name)
         stopping.set()
-        # From now on a signal does what it does to any process: end it.
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.remove_signal_handler(number)
-            signal.signal(number, signal.SIG_DFL)
+            signal.signal(number, signal.SIG_IGN)
+            # Then a signal does what it does to any process: end it.
+            loop.call_later(_SAME_SIGNAL, signal.signal, number, signal.SIG_DFL)
 
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop, number)
