@@ -17,7 +17,7 @@ from tests.authsvc.helpers import (
     channel_auth,
     connection,
 )
-from tests.authsvc.nginx import Nginx
+from tests.authsvc.nginx import Front
 from tests.php_fpm import PhpFpm
 from tests.servers import HOST, ServerProcess
 
@@ -44,8 +44,8 @@ class _PhpServer(ServerProcess):
 
 
 @pytest.fixture(scope="session", name="nginx")
-def _nginx(fpm: PhpFpm, script: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Nginx]:
-    nginx = Nginx(tmp_path_factory.mktemp("nginx"), fpm, script)
+def _nginx(fpm: PhpFpm, script: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Front]:
+    nginx = Front(tmp_path_factory.mktemp("nginx"), fpm, script)
     asyncio.run(nginx.start())
     try:
         yield nginx
@@ -54,7 +54,7 @@ def _nginx(fpm: PhpFpm, script: str, tmp_path_factory: pytest.TempPathFactory) -
 
 
 @pytest.fixture(name="service")
-async def _service(nginx: Nginx) -> AsyncIterator[Service]:
+async def _service(nginx: Front) -> AsyncIterator[Service]:
     async with Service(auth_upstream=nginx.upstream) as service:
         yield service
 
@@ -86,7 +86,7 @@ def _response(body: bytes, *headers: bytes) -> bytes:
     return b"\r\n".join(lines) + b"\r\n\r\n" + body
 
 
-async def test_nginx(service: Service, nginx: Nginx) -> None:
+async def test_nginx(service: Service, nginx: Front) -> None:
     """The path of the URL stands before the path that was asked for."""
     assert {"auth": channel_auth()} == (await service.ask()).json
     assert 200 == (await service.ask(None, path="/pogo/user-auth")).status
@@ -116,7 +116,7 @@ async def test_refusals(service: Service, status: int) -> None:
     assert ["seen=1; Path=/"] == reply.headers.getall("Set-Cookie")
 
 
-async def test_redirects_are_not_followed(service: Service, nginx: Nginx) -> None:
+async def test_redirects_are_not_followed(service: Service, nginx: Front) -> None:
     """Nobody is led anywhere else."""
     assert 403 == (await service.ask(behave="redirect")).status
     assert "/login" not in nginx.requests()[-1]
@@ -159,7 +159,7 @@ async def test_what_the_script_sees(service: Service) -> None:
     assert not seen["HTTP_HOST"].startswith("shop")
 
 
-async def test_trusted_proxy(nginx: Nginx) -> None:
+async def test_trusted_proxy(nginx: Front) -> None:
     """It is one more in the chain."""
     async with Service(auth_upstream=nginx.upstream, trusted_proxies=["127.0.0.1"]) as service:
         headers = {"X-Forwarded-For": "1.2.3.4", "X-Forwarded-Host": "shop.example"}

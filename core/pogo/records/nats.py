@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 
 from pogo.bus import BusError
 from pogo.bus.nats_client import Address
-from pogo.bus.nats_jetstream import JetStreamSession, NoJetStreamError
+from pogo.bus.nats_jetstream import JetStreamSession
 from pogo.bus.nats_messages import (
     NO_SEQUENCE,
     WRONG_LAST_SEQUENCE,
@@ -17,6 +17,7 @@ from pogo.bus.nats_messages import (
 )
 from pogo.bus.nats_requests import Answer
 from pogo.bus.nats_session import NatsServers
+from pogo.bus.nats_streams import StreamServers
 from pogo.records.interface import (
     CONFIRM_TIMEOUT,
     Record,
@@ -176,12 +177,10 @@ class NatsRecords(RemoteRecords):
         self, urls: Sequence[str], bucket: str, options: StreamOptions = _STREAM_OPTIONS
     ) -> None:
         super().__init__()
-        self._servers = NatsServers(urls, f"pogo-{bucket}")
-        self._make = functools.partial(NatsRecordsConnection, bucket=bucket, options=options)
-        # Whether the stream is known to be configured as it should be.
-        self._is_configured = False
-        # Why the server that was asked first can never work.
-        self._unfit: NoJetStreamError | None = None
+        self._servers = StreamServers(
+            NatsServers(urls, f"pogo-{bucket}"),
+            functools.partial(NatsRecordsConnection, bucket=bucket, options=options),
+        )
 
     async def start(self) -> None:
         """Read the URLs, and connect or begin trying to.
@@ -194,19 +193,12 @@ class NatsRecords(RemoteRecords):
         except BusError as error:
             raise RecordsError(str(error)) from error
         await super().start()
-        if self._unfit is not None and not self.connected:
+        if self._servers.unfit is not None and not self.connected:
             await self.close()
-            raise RecordsError(str(self._unfit)) from self._unfit
+            raise RecordsError(str(self._servers.unfit)) from self._servers.unfit
 
     async def _open(self) -> RecordsConnection:
-        try:
-            connection = await self._servers.open(self._make)
-        except NoJetStreamError as error:
-            self._unfit = error
-            raise
-        if not self._is_configured:
-            self._is_configured = await connection.configure()
-        return connection
+        return await self._servers.open()
 
 
 _: type[Records] = NatsRecords

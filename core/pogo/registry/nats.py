@@ -6,9 +6,9 @@ from collections.abc import Sequence
 import structlog
 
 from pogo.bus import BusError
-from pogo.bus.nats_jetstream import NoJetStreamError
 from pogo.bus.nats_messages import StreamOptions
 from pogo.bus.nats_session import NatsServers
+from pogo.bus.nats_streams import StreamServers
 from pogo.registry.interface import Registry, RegistryError
 from pogo.registry.nats_connection import NatsRegistryConnection
 from pogo.registry.remote import REFRESH_INTERVAL, RegistryConnection, RemoteRegistry
@@ -41,12 +41,10 @@ class NatsRegistry(RemoteRegistry):
         refresh_interval: float = REFRESH_INTERVAL,
     ) -> None:
         super().__init__(refresh_interval=refresh_interval)
-        self._servers = NatsServers(urls, name)
-        self._make = functools.partial(NatsRegistryConnection, options=options, missed=self._missed)
-        # Whether the stream is known to be configured as it should be.
-        self._is_configured = False
-        # Why the server that was asked first can never work.
-        self._unfit: NoJetStreamError | None = None
+        self._servers = StreamServers(
+            NatsServers(urls, name),
+            functools.partial(NatsRegistryConnection, options=options, missed=self._missed),
+        )
 
     async def start(self) -> None:
         """Read the URLs, and connect or begin trying to.
@@ -59,19 +57,12 @@ class NatsRegistry(RemoteRegistry):
         except BusError as error:
             raise RegistryError(str(error)) from error
         await super().start()
-        if self._unfit is not None and not self.connected:
+        if self._servers.unfit is not None and not self.connected:
             await self.close()
-            raise RegistryError(str(self._unfit)) from self._unfit
+            raise RegistryError(str(self._servers.unfit)) from self._servers.unfit
 
     async def _open(self) -> RegistryConnection:
-        try:
-            connection = await self._servers.open(self._make)
-        except NoJetStreamError as error:
-            self._unfit = error
-            raise
-        if not self._is_configured:
-            self._is_configured = await connection.configure()
-        return connection
+        return await self._servers.open()
 
 
 _: type[Registry] = NatsRegistry
