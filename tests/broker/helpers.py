@@ -212,6 +212,20 @@ class HeldBus(MemoryBus):
         return await super().publish(messages)
 
 
+class FailingBus(MemoryBus):
+    """A memory bus that answers as it is told, once for each of these errors."""
+
+    def __init__(self, *errors: BusError) -> None:
+        super().__init__()
+        self._errors = list(errors)
+
+    async def publish(self, messages: Sequence[Message]) -> list[BusError | None]:
+        """Fail, or publish."""
+        if self._errors:
+            return [self._errors.pop(0)] * len(messages)
+        return await super().publish(messages)
+
+
 def listen(bus: Bus, channel: str, app: App = APP) -> list[delivery_pb2.Delivery]:
     """Gather what is delivered on a channel from now on."""
     heard: list[delivery_pb2.Delivery] = []

@@ -9,11 +9,13 @@ import pytest_asyncio
 from structlog.testing import capture_logs
 
 from pogo.broker import attempts
+from pogo.bus import BusRefusedError
 from pogo.bus.memory import MemoryBus
-from pogo.records import RecordsError, Write
+from pogo.records import RecordMismatchError, RecordsError, Write
 from pogo.records.memory import MemoryRecords
 from tests.broker.flaky import FlakyRecords, repeats, under_way
 from tests.broker.helpers import (
+    FailingBus,
     HeldBus,
     bearer,
     listen,
@@ -171,6 +173,58 @@ async def test_too_many_attempts(monkeypatch: pytest.MonkeyPatch) -> None:
 
         assert [8, 0] == [refused.status, (await first).status]
     await held.close()
+
+
+async def test_too_many_message_ids(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A batch has many of them, so that they have a bound of their own."""
+    monkeypatch.setattr(attempts, "MAX_MESSAGE_IDS", 2)
+    held = HeldBus()
+    await held.start()
+    async with running_broker(held) as broker:
+        batch = [request(message_id="m"), request(message_id="n")]
+        first = asyncio.ensure_future(broker.batch(batch))
+        await held.arrived.wait()
+        refused = await broker.publish(request(message_id="o"))
+        held.released.set()
+
+        assert [0, 0] == [reply.status for reply in await first]
+        assert 8 == refused.status
+    await held.close()
+
+
+class _BehindRecords(FlakyRecords):
+    """Records that are read where they were a while ago: what is found cannot be removed."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.is_behind = True
+        self.refused = 0
+
+    async def write(self, writes: Sequence[Write]) -> list[int | RecordsError]:
+        """Write, but remove nothing while behind."""
+        if not self.is_behind or any(write.value is not None for write in writes):
+            return await super().write(writes)
+        self.refused += 1
+        return [RecordMismatchError("it has moved on")] * len(writes)
+
+
+async def test_records_that_are_read_behind() -> None:
+    """A caller does not wait until they have caught up, and the store is asked with pauses."""
+    bus = FailingBus(BusRefusedError("no permission"))
+    await bus.start()
+    records = _BehindRecords()
+    async with running_broker(bus, records=records) as broker:
+        reply = await broker.publish(request(message_id="m"))
+        await until(lambda: records.refused > 2)
+
+        assert 6 == reply.status
+        assert records.refused < 10
+
+        records.is_behind = False
+        await until(lambda: under_way(broker) == 0)
+
+        assert 0 == records.count
+    await bus.close()
 
 
 async def test_a_record_that_nobody_can_read(bus: MemoryBus) -> None:

@@ -1,20 +1,21 @@
 """Message ids at one broker: what is repeated is published once, and answered the same."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 
 import grpc
 import pytest
 import pytest_asyncio
 
 from pogo.broker.message_ids import Lifetimes
-from pogo.bus import BusError, BusRefusedError, BusUnavailableError, Message
+from pogo.bus import BusError, BusRefusedError, BusUnavailableError
 from pogo.bus.memory import MemoryBus
 from pogo.rpc.v1 import broker_pb2
 from tests.broker.flaky import FlakyRecords, code_of_error, published, queued, repeats, under_way
 from tests.broker.helpers import (
     APP,
     OTHER,
+    FailingBus,
     HeldBus,
     RunningBroker,
     bearer,
@@ -26,20 +27,6 @@ from tests.broker.helpers import (
     token,
     until,
 )
-
-
-class FailingBus(MemoryBus):
-    """A memory bus that answers as it is told, once for each of these errors."""
-
-    def __init__(self, *errors: BusError) -> None:
-        super().__init__()
-        self._errors = list(errors)
-
-    async def publish(self, messages: Sequence[Message]) -> list[BusError | None]:
-        """Fail, or publish."""
-        if self._errors:
-            return [self._errors.pop(0)] * len(messages)
-        return await super().publish(messages)
 
 
 @pytest_asyncio.fixture(name="bus")

@@ -14,6 +14,7 @@ from websockets.exceptions import ConnectionClosed
 
 from pogo.bus import Bus, Message, channel_subject
 from pogo.bus.memory import MemoryBus
+from pogo.edge.authorizer import AuthService
 from pogo.edge.server import EdgeServer
 from pogo.pusher.frames import encode_event
 from pogo.pusher.signatures import sign_channel, sign_user
@@ -54,12 +55,18 @@ class Edge:
         bus: Bus,
         pages: web.Application | None,
         registry: Registry | None,
+        local_auth: AuthService | None,
     ) -> None:
         self.bus = bus
         self.registry = registry or MemoryRegistry()
         self.metrics = CollectorRegistry()
         self.server = EdgeServer(
-            settings, bus=bus, registry=self.registry, metrics=self.metrics, pages=pages
+            settings,
+            bus=bus,
+            registry=self.registry,
+            metrics=self.metrics,
+            pages=pages,
+            auth_service=local_auth,
         )
 
     def url(self, key: str = KEY, query: str = "?protocol=7") -> str:
@@ -91,13 +98,14 @@ async def running_edge(
     *,
     pages: web.Application | None = None,
     registry: Registry | None = None,
+    local_auth: AuthService | None = None,
     **overrides: object,
 ) -> AsyncIterator[Edge]:
     """Run an edge; on a bus and a registry of its own unless some are given that run already."""
     own = bus or MemoryBus()
     if bus is None:
         await own.start()
-    edge = Edge(make_settings(**overrides), own, pages, registry)
+    edge = Edge(make_settings(**overrides), own, pages, registry, local_auth)
     await edge.server.start()
     try:
         yield edge

@@ -3,19 +3,24 @@
 import asyncio
 import contextlib
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 
 import grpc
 import pytest
+from websockets.frames import Frame, Opcode
 
+from pogo.edge import authorizer
+from pogo.edge.authorizer import AuthService
 from pogo.pusher.signatures import sign_channel, sign_user
 from pogo.rpc.v1 import auth_pb2, auth_pb2_grpc
 from tests.edge.helpers import APP, KEY, SECRET, Client, Edge, eventually, running_edge
+from tests.edge.raw import REQUEST, RawClient
 
 ORIGIN = "https://shop.example"
 SUCCEEDED = "pusher_internal:subscription_succeeded"
 
 
+_Context = grpc.aio.ServicerContext[object, object]
 _Question = auth_pb2.AuthorizeChannelRequest | auth_pb2.AuthenticateUserRequest
 
 
@@ -30,6 +35,8 @@ class _Application(auth_pb2_grpc.AuthServicer):
         self.secret = SECRET.encode()
         self.requests: list[_Question] = []
         self.cancelled = 0
+        # How many questions are still sent away.
+        self.busy = 0
         # Questions about slow channels are answered once it is set.
         self.open = asyncio.Event()
 
@@ -38,11 +45,13 @@ class _Application(auth_pb2_grpc.AuthServicer):
         return _headers(self.requests[-1])
 
     async def AuthorizeChannel(  # noqa: N802 - gRPC's names
-        self, request: auth_pb2.AuthorizeChannelRequest, context: object
+        self, request: auth_pb2.AuthorizeChannelRequest, context: _Context
     ) -> auth_pb2.AuthorizeChannelReply:
         """Answer as the application's worker would."""
-        del context
         self.requests.append(request)
+        if self.busy:
+            self.busy -= 1
+            await context.abort(grpc.StatusCode.RESOURCE_EXHAUSTED, "too many")
         if request.channel.startswith("private-slow"):
             try:
                 await self.open.wait()
@@ -88,14 +97,16 @@ async def _listening(application: _Application) -> AsyncIterator[str]:
 
 
 @contextlib.asynccontextmanager
-async def _asking_edge(address: str, **overrides: object) -> AsyncIterator[Edge]:
+async def _asking_edge(
+    address: str, local_auth: AuthService | None = None, **overrides: object
+) -> AsyncIterator[Edge]:
     settings = {
         "subscribe_without_auth": True,
         "allowed_origins": [ORIGIN],
         "auth_service": address,
         **overrides,
     }
-    async with running_edge(**settings) as edge:  # type: ignore[arg-type]
+    async with running_edge(local_auth=local_auth, **settings) as edge:  # type: ignore[arg-type]
         yield edge
 
 
@@ -190,6 +201,19 @@ async def test_headers(edge: Edge, application: _Application) -> None:
         assert "127.0.0.1" == application.requests[0].remote
 
 
+async def test_headers_beyond_ascii(edge: Edge, application: _Application) -> None:
+    """A cookie reaches the application as the text that it is; what is no text cannot."""
+    cookie = "user=ada; city=Zürich; \udcff".encode(errors="surrogateescape")
+    end = b"\r\nOrigin: %b\r\nCookie: %b\r\n\r\n" % (ORIGIN.encode(), cookie)
+    async with RawClient(edge.server.port, handshake=False) as client:
+        await client.write(REQUEST.format(KEY).removesuffix("\r\n\r\n").encode() + end)
+        await client.read_until(b"socket_id")
+        await client.send('{"event":"pusher:subscribe","data":{"channel":"private-ada"}}')
+        await eventually(lambda: bool(application.requests))
+
+        assert "user=ada; city=Zürich; \ufffd" == application.headers()["cookie"]
+
+
 async def test_headers_of_a_trusted_proxy(application: _Application) -> None:
     """Whose word counts may say who the client is."""
     headers = {"Cookie": "user=ada", "X-Forwarded-For": "10.1.2.3", "X-Forwarded-Proto": "https"}
@@ -276,6 +300,91 @@ async def test_bound_of_an_edge(application: _Application) -> None:
             await client.expect(SUCCEEDED)
 
 
+async def test_asked_twice(edge: Edge, application: _Application) -> None:
+    """Who asks again before there is an answer takes no more of the application, nor of memory."""
+    async with _client(edge, "ada") as client:
+        for _ in range(3):
+            await _ask(client, "private-slow-ada")
+        await eventually(lambda: bool(application.requests))
+        await client.silent()
+        assert 1 == edge.metric("edge_authorizations_waiting")
+        application.open.set()
+
+        await client.expect(SUCCEEDED)
+        await client.silent()
+        assert 1 == len(application.requests)
+
+
+async def test_bound_of_a_connection(application: _Application) -> None:
+    """No more waits of a client than it may have subscriptions, also where it unsubscribes."""
+    async with (
+        _listening(application) as address,
+        _asking_edge(address, max_subscriptions=3) as edge,
+        _client(edge, "ada") as client,
+    ):
+        for number in range(3):
+            await _ask(client, f"private-slow-ada-{number}")
+            await client.send("pusher:unsubscribe", {"channel": f"private-slow-ada-{number}"})
+        await _ask(client, "private-slow-ada-3")
+
+        assert "too much" in await _refused(client, "private-slow-ada-3")
+        assert 3 == edge.metric("edge_authorizations_waiting")
+
+
+class _LocalService:
+    """An auth service without a network, which refuses; the first channel in a way of its own."""
+
+    def __init__(self, first: Callable[[], object]) -> None:
+        self._first = first
+
+    async def authorize_channel(
+        self, request: auth_pb2.AuthorizeChannelRequest
+    ) -> auth_pb2.AuthorizeChannelReply:
+        """Refuse."""
+        if request.channel == "private-first":
+            self._first()
+        return auth_pb2.AuthorizeChannelReply(detail="not yours")
+
+    async def authenticate_user(
+        self, request: auth_pb2.AuthenticateUserRequest
+    ) -> auth_pb2.AuthenticateUserReply:
+        """Refuse."""
+        del request
+        return auth_pb2.AuthenticateUserReply(detail="not yours")
+
+
+async def test_asked_in_the_turn_of_the_last_answer() -> None:
+    """What a client asks when its last question has just been answered is asked too."""
+    message = json.dumps({"event": "pusher:subscribe", "data": {"channel": "private-second"}})
+    frame = Frame(Opcode.TEXT, message.encode()).serialize(mask=True)
+
+    def first() -> None:
+        # The socket's turn is next, and only then that of whatever waits for the task's end.
+        [connection] = edge.server._hub  # noqa: SLF001 (a socket cannot be made to be in time)
+        asyncio.get_running_loop().call_soon(connection.data_received, frame)
+
+    async with _asking_edge("", _LocalService(first)) as edge, _client(edge, "ada") as client:
+        await _ask(client, "private-first")
+        await _refused(client, "private-first")
+
+        assert "not yours" == await _refused(client, "private-second")
+
+
+async def test_auth_service_fails() -> None:
+    """Whatever goes wrong, the client is told, and what waits behind it is asked."""
+
+    def first() -> None:
+        raise RuntimeError("a mistake")
+
+    async with _asking_edge("", _LocalService(first)) as edge, _client(edge, "ada") as client:
+        await _ask(client, "private-first")
+        await _ask(client, "private-second")
+
+        assert "cannot be asked" in await _refused(client, "private-first")
+        assert "not yours" == await _refused(client, "private-second")
+        assert 1 == edge.metric("edge_authorizations_total", outcome="failed")
+
+
 async def test_unsubscribed_meanwhile(edge: Edge, application: _Application) -> None:
     """Who has unsubscribed is told nothing, and may ask again."""
     async with _client(edge, "ada") as client:
@@ -315,6 +424,30 @@ async def test_auth_service_away(application: _Application) -> None:
         assert 4009 == (await client.expect("pusher:error"))["data"]["code"]
         assert 2 == edge.metric("edge_authorizations_total", outcome="failed")
         await client.subscribe("private-signed")
+
+
+async def test_auth_service_is_busy(edge: Edge, application: _Application) -> None:
+    """Who is sent away since too many ask is let in once there is room."""
+    application.busy = 2
+    async with _client(edge, "ada") as client:
+        await _ask(client, "private-ada")
+        await client.expect(SUCCEEDED)
+
+        assert 3 == len(application.requests)
+        assert 0 == edge.metric("edge_authorizations_total", outcome="failed")
+
+
+async def test_auth_service_stays_busy(
+    edge: Edge, application: _Application, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In the end the client is told."""
+    monkeypatch.setattr(authorizer, "BUSY_WITHIN", 0.2)
+    application.busy = 100
+    async with _client(edge, "ada") as client:
+        await _ask(client, "private-ada")
+
+        assert "cannot be asked" in await _refused(client, "private-ada")
+        assert 1 == edge.metric("edge_authorizations_total", outcome="failed")
 
 
 async def test_drain(application: _Application) -> None:

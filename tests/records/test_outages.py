@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 import pytest
+from structlog.testing import capture_logs
 
 from pogo.records import (
     CONFIRM_TIMEOUT,
@@ -173,6 +174,29 @@ async def test_redis_without_memory(tmp_path: Path) -> None:
         assert type(refused) is RecordsError
         assert "used memory" in str(refused)
         assert records.connected
+
+
+@pytest.mark.parametrize(
+    ("policy", "warnings"), [("noeviction", []), ("volatile-ttl", ["volatile-ttl"])]
+)
+async def test_redis_that_evicts(tmp_path: Path, policy: str, warnings: list[str]) -> None:
+    """A server that may drop what it holds is told of; it is used all the same."""
+    async with RedisServer(tmp_path, config=[f"maxmemory-policy {policy}"]) as server:
+        with capture_logs() as logs:
+            async with opened(RedisRecords(RedisOptions(port=server.port), "tests")) as records:
+                await written(records, put(b"1"))
+
+        assert warnings == [
+            entry["maxmemory_policy"] for entry in logs if "evict" in entry["event"]
+        ]
+
+
+async def test_redis_that_does_not_say(tmp_path: Path) -> None:
+    """A user who may not ask whether it evicts can use it."""
+    async with RedisServer(tmp_path, config=["user broker on >word ~* &* +@all -info"]) as server:
+        options = RedisOptions(port=server.port, user="broker", password="word")
+        async with opened(RedisRecords(options, "tests")) as records:
+            await written(records, put(b"1"))
 
 
 async def test_the_death_of_a_leader(tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ worker, and checks what comes back.
 """
 
 from pogo.authsvc.auth import Auth
-from pogo.authsvc.errors import AuthError
+from pogo.authsvc.errors import AuthError, ShedError
 from pogo.authsvc.server import AuthServer
 
-__all__ = ["Auth", "AuthError", "AuthServer"]
+__all__ = ["Auth", "AuthError", "AuthServer", "ShedError"]

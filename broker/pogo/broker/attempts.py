@@ -21,6 +21,9 @@ from pogo.telemetry import get_logger
 MAX_ATTEMPTS = 10_000
 """Attempts of one broker at a time. Each has a task and holds its events until it is answered."""
 
+MAX_MESSAGE_IDS = 100_000
+"""Message ids of all of them, about a kilobyte each: a batch has up to one for each event."""
+
 SETTLE_WITHIN = 30.0
 """Seconds after which an ending that the store does not take is given up."""
 
@@ -64,7 +67,7 @@ class Attempts:
     @property
     def is_full(self) -> bool:
         """Whether there are as many as there may be."""
-        return len(self._tasks) >= MAX_ATTEMPTS
+        return len(self._tasks) >= MAX_ATTEMPTS or len(self._open) >= MAX_MESSAGE_IDS
 
     def get(self, key: str) -> Named | None:
         """Return the one of this broker that has a key, if there is one."""
@@ -191,6 +194,7 @@ class Attempts:
         until = loop.time() + SETTLE_WITHIN
         left = set(named)
         pause = 0.0
+        is_first = True
         while True:
             settled, is_away = await self._settle_once(left)
             left -= settled
@@ -199,7 +203,7 @@ class Attempts:
                 del self._open[group.key]
             if not left:
                 return
-            if is_away or pause:
+            if is_away or not is_first:
                 # Whoever waited to be told that nothing was sent waits no longer.
                 for group in left:
                     group.answer(group.outcomes)
@@ -208,6 +212,7 @@ class Attempts:
                 self._metrics.records_failed("settle", len(left))
                 log.warning("message ids are left as pending", message_ids=len(left))
                 return
+            is_first = False
             await asyncio.sleep(pause)
 
     async def _settle_once(self, left: Collection[Named]) -> tuple[set[Named], bool]:

@@ -3,8 +3,8 @@
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
-from pogo.authsvc import Auth, AuthError
-from pogo.edge.authorizer import AuthorizerError
+from pogo.authsvc import Auth, AuthError, ShedError
+from pogo.edge.authorizer import AuthorizerBusyError, AuthorizerError
 from pogo.rpc.v1.auth_pb2 import (
     AuthenticateUserReply,
     AuthenticateUserRequest,
@@ -42,6 +42,8 @@ class LocalAuthService:
 async def _ask(ask: Callable[[_Request], Awaitable[_Reply]], request: _Request) -> _Reply:
     try:
         return await ask(request)
+    except ShedError as error:
+        raise AuthorizerBusyError(str(error)) from error
     except AuthError as error:
         # The auth service has logged what its worker did.
         raise AuthorizerError(str(error), outage=False) from error

@@ -19,6 +19,7 @@ import uvloop
 
 from pogo.bus import BusError
 from pogo.cli.errors import CommandError, UsageError
+from pogo.records import RecordsError
 from pogo.registry import RegistryError
 from pogo.telemetry import get_logger
 
@@ -120,7 +121,7 @@ async def _start(part: Part) -> None:
                 f"Stop what has the port, or choose another one with {part.flag} (0: any free one)."
             ) from None
         raise UsageError(f"cannot listen on {part.address}: {reason}") from None
-    except (BusError, RegistryError) as error:
+    except (BusError, RecordsError, RegistryError) as error:
         raise UsageError(str(error)) from None
 
 

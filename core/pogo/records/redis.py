@@ -2,11 +2,14 @@
 
 Under `pogo:v1:` a bucket has a counter, `r:{bucket}`, which is its last revision, and its records,
 `r:{bucket}:{key}`, each as `{revision}={value}`. The server must not evict keys
-(`maxmemory-policy noeviction`).
+(`maxmemory-policy noeviction`): a warning tells where it may.
 """
 
 import functools
+import re
 from collections.abc import Callable, Sequence
+
+import structlog
 
 from pogo.bus import BusError, BusRefusedError
 from pogo.bus.redis_connection import RedisServers
@@ -24,7 +27,12 @@ from pogo.records.remote import PING_TIMEOUT, RecordsConnection, RemoteRecords
 
 __all__ = ["RedisOptions", "RedisRecords"]
 
+log = structlog.get_logger()
+
 _MISMATCH = -1
+
+_POLICY = re.compile(rb"^maxmemory_policy:(\S+)", re.MULTILINE)
+_NO_EVICTION = b"noeviction"
 
 _WRITE = Script("""
 local outcomes = {}
@@ -95,6 +103,16 @@ class RedisRecordsConnection(ScriptSession, RecordsConnection):
 
     async def _prepare(self) -> None:
         await self._load([_WRITE])
+        (info,) = await self._replies([command(b"INFO", b"memory")], CONFIRM_TIMEOUT)
+        # A user may lack the permission to ask.
+        policy = _POLICY.search(info) if isinstance(info, bytes) else None
+        if policy is not None and policy[1] != _NO_EVICTION:
+            log.warning(
+                "redis may evict records, and what they stand for be done twice",
+                server=self.server,
+                maxmemory_policy=policy[1].decode(),
+                needed=_NO_EVICTION.decode(),
+            )
 
     def _delivered(self, subject: bytes, payload: bytes) -> None:
         """Take nothing: nothing is subscribed to."""

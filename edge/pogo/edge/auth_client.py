@@ -2,7 +2,7 @@
 
 import grpc
 
-from pogo.edge.authorizer import AuthorizerError
+from pogo.edge.authorizer import AuthorizerBusyError, AuthorizerError
 from pogo.rpc.v1.auth_pb2 import (
     AuthenticateUserReply,
     AuthenticateUserRequest,
@@ -71,4 +71,6 @@ class GrpcAuthService:
 
 def _error(error: grpc.aio.AioRpcError) -> AuthorizerError:
     message = f"{error.code().name}: {error.details()}"
+    if error.code() is grpc.StatusCode.RESOURCE_EXHAUSTED:
+        return AuthorizerBusyError(message)
     return AuthorizerError(message, outage=error.code() in _OUTAGES)

@@ -276,6 +276,7 @@ class EdgeServer:
             self._metrics,
             max_concurrent=settings.max_concurrent_auth,
             max_headers=settings.max_auth_headers,
+            max_waiting=settings.max_subscriptions,
         )
 
     def _new_socket_id(self) -> str:
