@@ -9,6 +9,8 @@ import pytest
 from tests.authsvc.process import Answer, AuthProcess, Browsers
 from tests.php_fpm import PhpFpm
 
+pytestmark = pytest.mark.load
+
 DEADLINE = 3.0
 AT_ONCE = 0.05
 
@@ -69,7 +71,6 @@ async def test_php_fpm_that_goes_and_comes_back(tmp_path: Path, script: str) -> 
         assert 1 == await service.metric("auth_circuit_closed")
 
 
-@pytest.mark.load
 async def test_memory_is_flat(tmp_path: Path, script: str, fpm: PhpFpm) -> None:
     """Twenty thousand requests, of which many are shed or refused, leave nothing behind."""
     async with (

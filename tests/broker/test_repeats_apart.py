@@ -110,6 +110,7 @@ async def test_what_was_refused_may_be_tried_elsewhere(place: Place) -> None:
         assert ["m"] == await ids(heard, other)
 
 
+@pytest.mark.chaos
 async def test_a_broker_that_is_killed_behind_its_claim(place: Place) -> None:
     """While the claim lasts the repeat is 6; then the event is published, for the first time."""
     item = request(message_id="m")
@@ -132,6 +133,7 @@ async def test_a_broker_that_is_killed_behind_its_claim(place: Place) -> None:
         assert ["m"] == await ids(heard, other)
 
 
+@pytest.mark.chaos
 async def test_a_broker_that_is_killed_before_it_records(place: Place) -> None:
     """What it has published is not published again while its claim lasts."""
     item = request(message_id="m")
@@ -148,6 +150,7 @@ async def test_a_broker_that_is_killed_before_it_records(place: Place) -> None:
         assert ["m"] == await ids(heard, other)
 
 
+@pytest.mark.chaos
 async def test_a_broker_that_stands_still_behind_its_claim(place: Place) -> None:
     """When it goes on, another has published; it does not, and says that it was too late."""
     item = request(message_id="m")

@@ -199,6 +199,7 @@ async def test_redis_that_does_not_say(tmp_path: Path) -> None:
             await written(records, put(b"1"))
 
 
+@pytest.mark.chaos
 async def test_the_death_of_a_leader(tmp_path: Path) -> None:
     """Two of three servers go on with all that was recorded."""
     async with NatsCluster(tmp_path) as nats, opened(NatsRecords(nats.urls, "tests")) as records:
