@@ -201,6 +201,21 @@ async def test_health_and_reflection(edge: _Edge) -> None:
         assert "pogo.rpc.v1.Auth" in names
 
 
+async def test_health_of_one_that_stops(fpm: PhpFpm, script: str) -> None:
+    """Whoever watches is told to turn elsewhere."""
+    service = Service(auth_upstream=fpm.upstream, auth_script=script, auth_timeout=0.5)
+    async with _Edge(service) as edge:
+        watch = health_pb2_grpc.HealthStub(edge.channel).Watch(
+            health_pb2.HealthCheckRequest(service="pogo.rpc.v1.Auth")
+        )
+        assert health_pb2.HealthCheckResponse.SERVING == (await watch.read()).status
+        stopping = asyncio.create_task(service.server.stop_grpc())
+
+        assert health_pb2.HealthCheckResponse.NOT_SERVING == (await watch.read()).status
+        watch.cancel()
+        await stopping
+
+
 async def test_no_message(edge: _Edge) -> None:
     """Bytes that are no request do no harm."""
     call: grpc.aio.UnaryUnaryMultiCallable[bytes, bytes] = edge.channel.unary_unary(

@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Iterable
+from typing import Any
 
 import grpc
 from aiohttp import web
@@ -41,6 +42,7 @@ class AuthServer:
         self._auth = Auth(settings, metrics)
         self._runner: web.AppRunner | None = None
         self._grpc: grpc.aio.Server | None = None
+        self._health: Any = health.aio.HealthServicer()
         self.port = settings.port
         """The port that HTTP listens on; before `start`, the one asked for."""
         self.grpc_port = settings.grpc_port
@@ -98,13 +100,12 @@ class AuthServer:
             )
         )
         auth_pb2_grpc.add_AuthServicer_to_server(GrpcService(self._auth.for_edges), server)
-        servicer = health.aio.HealthServicer()
-        health_pb2_grpc.add_HealthServicer_to_server(servicer, server)
+        health_pb2_grpc.add_HealthServicer_to_server(self._health, server)
         names = (SERVICE, health.SERVICE_NAME, reflection.SERVICE_NAME)
         reflection.enable_server_reflection(names, server)
         self.grpc_port = listen_grpc(server, self._settings.host, self.grpc_port)
         for name in ("", SERVICE):
-            await servicer.set(name, health_pb2.HealthCheckResponse.SERVING)
+            await self._health.set(name, health_pb2.HealthCheckResponse.SERVING)
         await server.start()
         self._grpc = server
         _log.info("auth service started", port=self.port, grpc_port=self.grpc_port)
@@ -121,6 +122,8 @@ class AuthServer:
         """Let requests of edges finish, and stop listening for them. Idempotent."""
         server, self._grpc = self._grpc, None
         if server is not None:
+            # So that edges turn to another auth service before this one is gone.
+            await self._health.enter_graceful_shutdown()
             await server.stop(self._settings.auth_timeout)
 
     async def _up(self, request: web.Request) -> web.Response:
