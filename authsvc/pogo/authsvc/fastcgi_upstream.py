@@ -7,6 +7,7 @@ from typing import cast
 
 from pogo.authsvc.errors import AuthError, UnreachableError
 from pogo.authsvc.fastcgi import ResponseReader, encode_params, encode_request
+from pogo.authsvc.forms import FORM
 from pogo.authsvc.upstream import CONNECT_TIMEOUT, WorkerAnswer, WorkerRequest
 from pogo.bus.connection import describe
 
@@ -195,7 +196,7 @@ def _script_params(script: str) -> list[tuple[str, str]]:
         ("SERVER_PROTOCOL", "HTTP/1.1"),
         ("REQUEST_METHOD", "POST"),
         ("QUERY_STRING", ""),
-        ("CONTENT_TYPE", "application/x-www-form-urlencoded"),
+        ("CONTENT_TYPE", FORM),
         ("SCRIPT_FILENAME", script),
         ("SCRIPT_NAME", f"/{path.name}"),
         ("DOCUMENT_ROOT", str(path.parent)),

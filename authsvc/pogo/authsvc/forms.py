@@ -34,13 +34,13 @@ def parse_body(body: bytes, content_type: str) -> Fields:
     Raises:
         BadRequestError: It is neither, or PHP could read other fields out of it.
     """
-    match content_type.partition(";")[0].strip().lower():
-        case "application/x-www-form-urlencoded":
-            fields = _parse_form(body)
-        case "application/json":
-            fields = _parse_json(body)
-        case _:
-            raise BadRequestError(f"send {FORM} or {JSON}", 415)
+    kind = content_type.partition(";")[0].strip().lower()
+    if kind == FORM:
+        fields = _parse_form(body)
+    elif kind == JSON:
+        fields = _parse_json(body)
+    else:
+        raise BadRequestError(f"send {FORM} or {JSON}", 415)
     seen: set[str] = set()
     for name, _ in fields:
         meant = _as_php_reads(name)

@@ -3,7 +3,7 @@
 import asyncio
 import math
 from collections.abc import Awaitable, Callable, Iterable
-from ipaddress import IPv4Network, IPv6Network, ip_address
+from ipaddress import IPv4Network, IPv6Network
 
 import msgspec
 from aiohttp import web
@@ -15,6 +15,7 @@ from pogo.authsvc.errors import AuthError, BadRequestError, RefusedError, RetryL
 from pogo.authsvc.forms import Fields, parse_body
 from pogo.authsvc.headers import check_host, passed_headers
 from pogo.authsvc.service import Asker, AuthService, Signed
+from pogo.serving import RemoteAddresses
 
 Sign = Callable[[Fields, Asker], Awaitable[Signed[ChannelAnswer] | Signed[UserAnswer]]]
 
@@ -39,7 +40,7 @@ class HttpService:
         self._apps = apps
         self._max_body = max_body
         self._timeout = timeout
-        self._trusted = tuple(trusted_proxies)
+        self._addresses = RemoteAddresses(trusted_proxies)
 
     def add_routes(self, application: web.Application, auth_path: str, user_auth_path: str) -> None:
         """Answer at these paths."""
@@ -95,14 +96,11 @@ class HttpService:
         peer = request.remote or ""
         return Asker(
             passed_headers(
-                request.headers.items(), from_trusted_proxy=bool(peer) and self._is_trusted(peer)
+                request.headers.items(), from_trusted_proxy=self._addresses.trusts(peer)
             ),
             check_host(request.headers.get("Host", "")),
             peer,
         )
-
-    def _is_trusted(self, peer: str) -> bool:
-        return bool(self._trusted) and any(ip_address(peer) in network for network in self._trusted)
 
 
 def _refusal(error: AuthError, headers: dict[str, str]) -> web.Response:

@@ -3,6 +3,7 @@
 import aiohttp
 
 from pogo.authsvc.errors import InvalidAnswerError, UnreachableError
+from pogo.authsvc.forms import FORM
 from pogo.authsvc.upstream import CONNECT_TIMEOUT, WorkerAnswer, WorkerRequest
 from pogo.bus.connection import describe
 
@@ -96,7 +97,7 @@ def _headers(request: WorkerRequest) -> list[tuple[str, str]]:
         headers["x-forwarded-for"] = f"{before}, {request.remote}" if before else request.remote
     if request.host:
         headers.setdefault("x-forwarded-host", request.host)
-    headers["content-type"] = "application/x-www-form-urlencoded"
+    headers["content-type"] = FORM
     return [(name, _as_text(value)) for name, value in headers.items()]
 
 

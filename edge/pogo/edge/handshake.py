@@ -14,10 +14,11 @@ from typing import Protocol, cast
 
 from websockets.http11 import Request
 
-from pogo.edge.remote import HandshakeRate, RemoteAddresses
+from pogo.edge.remote import HandshakeRate
 from pogo.edge.sweeper import Sweeper
 from pogo.edge.websocket import new_handshake
 from pogo.pusher.handshake import PATH_PREFIX
+from pogo.serving import RemoteAddresses
 
 MAX_HEAD = 16 * 1024
 """Bytes of a request's head, as node and uvicorn allow; cookies are most of it."""

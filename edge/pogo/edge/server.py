@@ -24,13 +24,14 @@ from pogo.edge.hub import Hub
 from pogo.edge.limits import connection_limits, protocol_limits
 from pogo.edge.metrics import EdgeMetrics
 from pogo.edge.pages import Pages
-from pogo.edge.remote import HandshakeRate, RemoteAddresses
+from pogo.edge.remote import HandshakeRate
 from pogo.edge.sweeper import Sweeper
 from pogo.edge.websocket import FrameReaders
 from pogo.pusher.errors import CloseError, OverCapacityError
 from pogo.pusher.handshake import make_socket_id, parse_target
 from pogo.pusher.protocol import PusherProtocol
 from pogo.registry import Registry, RegistryError
+from pogo.serving import RemoteAddresses
 from pogo.settings import App, Settings
 from pogo.telemetry import get_logger
 
