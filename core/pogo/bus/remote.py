@@ -3,9 +3,7 @@
 Its supervisor keeps one connection open for ever; here is what each new one has to carry.
 """
 
-from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from typing import ClassVar
 
 import structlog
 
@@ -15,12 +13,11 @@ from pogo.bus.interface import (
     BusUnavailableError,
     Handler,
     Message,
-    StatusListener,
     Subscription,
 )
 from pogo.bus.limits import MAX_PAYLOAD
 from pogo.bus.subscriptions import HandlerSubscription, Subscriptions
-from pogo.bus.supervisor import Supervisor
+from pogo.bus.supervised import Supervised
 
 log = structlog.get_logger()
 
@@ -28,42 +25,20 @@ _RESTORE_CHUNK = 1000
 """Subscriptions sent to a new connection before it has to confirm them."""
 
 
-class RemoteBus(ABC):
+class RemoteBus(Supervised[BusConnection]):
     """What the NATS and Redis adapters share: everything but their connections."""
 
-    kind: ClassVar[str]
-    """The server's name in logs and errors."""
+    what = "bus"
 
     def __init__(self) -> None:
+        super().__init__()
         self._subscriptions = Subscriptions()
         self._max_payload = MAX_PAYLOAD
-        self._supervisor = Supervisor("bus", self.kind, open_one=self._open, restore=self._restore)
-
-    @abstractmethod
-    async def _open(self) -> BusConnection:
-        """Connect and log in, once.
-
-        Raises:
-            Exception: Whatever the client library raises; none of it may hold a credential.
-        """
-
-    @property
-    def connected(self) -> bool:
-        """Whether there is a connection that has all subscriptions."""
-        return self._supervisor.ready is not None
 
     @property
     def max_payload(self) -> int:
         """The limit of the server last connected to."""
         return self._max_payload
-
-    def add_status_listener(self, listener: StatusListener) -> None:
-        """Call `listener` for each connection that is made or lost."""
-        self._supervisor.add_listener(listener)
-
-    async def start(self) -> None:
-        """Start the supervisor, and wait for its first attempt."""
-        await self._supervisor.start()
 
     async def close(self) -> None:
         """Send what waits, end the connection and stop the supervisor."""
@@ -75,7 +50,7 @@ class RemoteBus(ABC):
             log.warning("bus closed with messages unsent", bus=self.kind, reason=str(error))
         finally:
             # Also where whoever closes is cancelled: there may be no second call.
-            await self._supervisor.close()
+            await super().close()
 
     def subscribe(self, subject: str, handler: Handler) -> Subscription:
         """Tell the server of the first subscription of a subject."""

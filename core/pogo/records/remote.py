@@ -1,13 +1,11 @@
 """Records whose store is elsewhere: what the NATS and Redis adapters share."""
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Sequence
-from typing import ClassVar
 
 from pogo.bus import BusUnavailableError
 from pogo.bus.connection import Connection
-from pogo.bus.interface import StatusListener
-from pogo.bus.supervisor import Supervisor
+from pogo.bus.supervised import Supervised
 from pogo.records.interface import Record, RecordsError, RecordsUnavailableError, Write
 
 PING_TIMEOUT = 1.5
@@ -30,39 +28,10 @@ class RecordsConnection(Connection):
         """
 
 
-class RemoteRecords(ABC):
+class RemoteRecords(Supervised[RecordsConnection]):
     """What the NATS and Redis adapters share: everything but their connections."""
 
-    kind: ClassVar[str]
-    """The server's name in logs and errors."""
-
-    def __init__(self) -> None:
-        self._supervisor = Supervisor("records", self.kind, open_one=self._open, restore=_restore)
-
-    @abstractmethod
-    async def _open(self) -> RecordsConnection:
-        """Connect and log in, once.
-
-        Raises:
-            Exception: Whatever the client library raises; none of it may hold a credential.
-        """
-
-    @property
-    def connected(self) -> bool:
-        """Whether there is a connection."""
-        return self._supervisor.ready is not None
-
-    def add_status_listener(self, listener: StatusListener) -> None:
-        """Call `listener` for each connection that is made or lost."""
-        self._supervisor.add_listener(listener)
-
-    async def start(self) -> None:
-        """Start the supervisor, and wait for its first attempt."""
-        await self._supervisor.start()
-
-    async def close(self) -> None:
-        """End the connection and stop the supervisor."""
-        await self._supervisor.close()
+    what = "records"
 
     async def write(self, writes: Sequence[Write]) -> list[int | RecordsError]:
         """Write on the connection there is, or fail at once."""
@@ -89,7 +58,5 @@ class RemoteRecords(ABC):
     def _unavailable(self) -> RecordsUnavailableError:
         return RecordsUnavailableError(f"not connected to {self.kind}: {self._supervisor.reason}")
 
-
-async def _restore(connection: RecordsConnection) -> None:
-    """Do nothing: a connection carries nothing of its own."""
-    del connection
+    async def _restore(self, connection: RecordsConnection) -> None:
+        """Do nothing: a connection carries nothing of its own."""

@@ -7,21 +7,20 @@ change that was lost without anyone noticing is not lost for long.
 
 import asyncio
 import contextlib
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Coroutine, Iterator, Sequence
-from typing import Any, ClassVar
+from typing import Any
 
 import structlog
 
 from pogo.bus import BusUnavailableError
 from pogo.bus.connection import Connection
-from pogo.bus.supervisor import Supervisor
+from pogo.bus.supervised import Supervised
 from pogo.registry.concurrency import for_each
 from pogo.registry.interface import (
     Entry,
     RegistryError,
     RegistryUnavailableError,
-    StatusListener,
     Watch,
     Watcher,
     Write,
@@ -86,41 +85,21 @@ class RegistryConnection(Connection):
         """Remove: see `Registry.purge`; `BusUnavailableError` where it is away."""
 
 
-class RemoteRegistry(ABC):
+class RemoteRegistry(Supervised[RegistryConnection]):
     """What the NATS and Redis adapters share: everything but their connections."""
 
-    kind: ClassVar[str]
-    """The server's name in logs and errors."""
+    what = "registry"
 
     def __init__(self, *, refresh_interval: float = REFRESH_INTERVAL) -> None:
+        super().__init__()
         self.epoch = ""
         self._topics = Topics(self._unwatched)
         self._refresh_interval = refresh_interval
-        self._supervisor = Supervisor(
-            "registry", self.kind, open_one=self._open, restore=self._restore
-        )
         self._tasks: set[asyncio.Task[None]] = set()
 
-    @abstractmethod
-    async def _open(self) -> RegistryConnection:
-        """Connect, log in and learn the epoch, once.
-
-        Raises:
-            Exception: Whatever the client library raises; none of it may hold a credential.
-        """
-
-    @property
-    def connected(self) -> bool:
-        """Whether there is a connection, and every watcher is up to date."""
-        return self._supervisor.ready is not None
-
-    def add_status_listener(self, listener: StatusListener) -> None:
-        """Call `listener` for each connection that is made or lost."""
-        self._supervisor.add_listener(listener)
-
     async def start(self) -> None:
-        """Start the supervisor, and wait for its first attempt."""
-        await self._supervisor.start()
+        """Start the supervisor, wait for its first attempt, and read topics again from then on."""
+        await super().start()
         self._spawn(self._refresh())
 
     async def close(self) -> None:
@@ -128,7 +107,7 @@ class RemoteRegistry(ABC):
         tasks = tuple(self._tasks)
         for task in tasks:
             task.cancel()
-        await self._supervisor.close()
+        await super().close()
         await asyncio.gather(*tasks, return_exceptions=True)
 
     async def write(self, writes: Sequence[Write]) -> list[int | RegistryError]:
