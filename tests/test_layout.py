@@ -26,6 +26,7 @@ _SHARED = {
     "serving",
     "settings",
     "telemetry",
+    "webhooks",
 }
 # What of `pogo` each package may import, beside itself: a service no other service, and the core
 # nothing that is not below it.
@@ -44,6 +45,7 @@ ALLOWED: dict[str, set[str]] = {
     "serving": set(),
     "settings": {"pusher"},
     "telemetry": set(),
+    "webhooks": {"bus", "settings", "telemetry"},
 }
 # All that the protocol may import from elsewhere: nothing here does I/O, tells the time or makes
 # random numbers.

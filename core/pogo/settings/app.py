@@ -1,8 +1,11 @@
 """One application: what the browsers and the back ends of one product share."""
 
-from pydantic import BaseModel, ConfigDict, Field
+from collections import Counter
 
-from pogo.settings.values import Name, Secret, TextList
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+
+from pogo.settings.values import Name, Rate, Secret, TextList
+from pogo.settings.webhooks import Webhook
 
 
 class App(BaseModel):
@@ -41,3 +44,24 @@ class App(BaseModel):
 
     max_connections: int = Field(default=0, ge=0)
     """Connections to this app on one edge; 0 leaves only the server's `max_connections`."""
+
+    event_rate: Rate = -1.0
+    """Events per second that back ends may publish, each counted once for every channel: of all
+    brokers together, which share it out. Negative is unlimited."""
+
+    read_rate: Rate = -1.0
+    """Questions per second that back ends may ask the HTTP API, counted alike."""
+
+    client_event_rate: Rate = -1.0
+    """`client-` events per second of all clients, shared out over the live edges."""
+
+    webhooks: tuple[Webhook, ...] = ()
+    """Where it is told what happens on its channels, each an `[[apps.webhooks]]` table."""
+
+    @field_validator("webhooks")
+    @classmethod
+    def _distinct(cls, webhooks: tuple[Webhook, ...]) -> tuple[Webhook, ...]:
+        for name, count in Counter(webhook.name for webhook in webhooks).items():
+            if count > 1:
+                raise ValueError(f"{count} webhooks have the name {name!r}")
+        return webhooks

@@ -1,6 +1,6 @@
 """Loading: merge the sources, validate, and report everything that is wrong at once."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 
@@ -11,6 +11,12 @@ from pogo.settings.app import App
 from pogo.settings.errors import SettingsError
 from pogo.settings.model import Settings
 from pogo.settings.sources import KNOWN_NAMES, Location, Sources, format_path, unknown
+from pogo.settings.webhooks import Webhook
+
+_TABLES: Mapping[str | int, str] = {
+    "apps": "should be a list: an app is an [[apps]] table, with two brackets",
+    "webhooks": "should be a list: a webhook is an [[apps.webhooks]] table, with two brackets",
+}
 
 _NO_OVERRIDES: Mapping[str, object] = MappingProxyType({})
 
@@ -70,14 +76,21 @@ def _message(details: ErrorDetails) -> str:
     """Say what is wrong. Never from `details["input"]`, which may be a secret."""
     if details["type"] == "extra_forbidden":
         *parents, name = details["loc"]
-        return unknown(str(name), App.model_fields if parents else KNOWN_NAMES)
+        return unknown(str(name), _known_in(parents))
     if details["type"] == "missing":
         return "is required"
-    if details["type"] == "tuple_type" and details["loc"] == ("apps",):
-        return "should be a list: an app is an [[apps]] table, with two brackets"
+    if details["type"] == "tuple_type" and details["loc"][-1] in _TABLES:
+        return _TABLES[details["loc"][-1]]
     if details["type"] == "model_type":
         return "should be a table"
     if details["type"] == "string_pattern_mismatch" and "apps" in details["loc"]:
         return "should be 1 to 128 characters out of A-Z a-z 0-9 _ . -"
     message = details["msg"].removeprefix("Value error, ").removeprefix("Input ")
     return message[:1].lower() + message[1:]
+
+
+def _known_in(parents: Sequence[str | int]) -> Iterable[str]:
+    """Name all settings that may stand in a table."""
+    if not parents:
+        return KNOWN_NAMES
+    return Webhook.model_fields if "webhooks" in parents else App.model_fields

@@ -8,40 +8,30 @@ unless they say otherwise.
 from collections import Counter
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationInfo, field_validator
+from pydantic import BaseModel, Field, SecretStr, ValidationInfo, field_validator
 
 from pogo.settings.app import App
+from pogo.settings.auth import AuthSettings
+from pogo.settings.group import Group
 from pogo.settings.values import (
     Addresses,
     Count,
     Duration,
     NatsUrls,
     NetworkList,
-    OptionalAddress,
     Port,
     Rate,
     RemotePort,
     Text,
     TextList,
-    Upstream,
-    UrlPath,
     format_duration,
 )
+from pogo.settings.webhooks import WebhookSettings
 
 _NO_SECRET = SecretStr("")
 
-_OWN_PAGES = ("/", "/up", "/pogo/health")
-_OWN_FOLDERS = ("/app/", "/demo/")
-"""What an edge or an auth service answers itself: an `auth_path` there would not be reached."""
 
-
-class _Group(BaseModel):
-    model_config = ConfigDict(
-        extra="forbid", frozen=True, use_attribute_docstrings=True, validate_default=True
-    )
-
-
-class AppSettings(_Group):
+class AppSettings(Group):
     """Applications."""
 
     apps: tuple[App, ...] = ()
@@ -61,7 +51,7 @@ class AppSettings(_Group):
         return apps
 
 
-class BusSettings(_Group):
+class BusSettings(Group):
     """The bus between brokers and edges."""
 
     bus: Literal["memory", "nats", "redis"] = "memory"
@@ -110,7 +100,7 @@ class BusSettings(_Group):
     rather than leave them deaf; most restarts of a bus server are over by then."""
 
 
-class ListenSettings(_Group):
+class ListenSettings(Group):
     """Addresses. Port 0 takes any free port, which is printed."""
 
     host: Text = "127.0.0.1"
@@ -129,7 +119,7 @@ class ListenSettings(_Group):
     """Prometheus metrics; 9464 is the port registered for OpenTelemetry's exporter."""
 
 
-class HandshakeSettings(_Group):
+class HandshakeSettings(Group):
     """Who may connect."""
 
     allowed_origins: TextList = ("*",)
@@ -154,7 +144,7 @@ class HandshakeSettings(_Group):
     raise `ulimit -n` with it."""
 
 
-class ConnectionSettings(_Group):
+class ConnectionSettings(Group):
     """What one connection may do."""
 
     max_message_size: Count = 32_768
@@ -204,7 +194,7 @@ class ConnectionSettings(_Group):
         return pong_wait
 
 
-class ChannelSettings(_Group):
+class ChannelSettings(Group):
     """Channels and events. The defaults are Pusher's limits, or what its SDKs let pass."""
 
     max_channel_length: int = Field(default=200, gt=0, le=800)
@@ -217,10 +207,13 @@ class ChannelSettings(_Group):
     """Bytes of one event's data."""
 
     max_channels: Count = 100
-    """Channels of one BroadcastMulti."""
+    """Channels of one BroadcastMulti, and of one event in the HTTP API."""
 
     max_batch: Count = 1000
     """Events of one PublishBatch."""
+
+    max_http_batch: Count = 10
+    """Events of one batch in the HTTP API."""
 
     max_channel_backlog: Count = 16_777_216
     """Bytes of events that may wait to be written to the subscribers of one channel on one edge.
@@ -232,8 +225,16 @@ class ChannelSettings(_Group):
     max_presence_data: Count = 2048
     """Bytes of what a presence channel knows of one member."""
 
+    cache_ttl: int = Field(default=1800, ge=1, le=9999)
+    """Seconds for which a cache channel remembers its last event: Pusher's 30 minutes."""
 
-class BrokerSettings(_Group):
+    cache_bytes: Count = 268_435_456
+    """Bytes of memory that the events of cache channels may take, on each NATS server that holds
+    them or with the bus in memory. An event that finds no place is refused, with status 6. In
+    Redis, its own `maxmemory` counts."""
+
+
+class BrokerSettings(Group):
     """Queues between a broker's callers and the bus."""
 
     num_workers: Count = 2
@@ -265,102 +266,7 @@ class BrokerSettings(_Group):
     refused, with status 6. In Redis, its own `maxmemory` counts."""
 
 
-class AuthSettings(_Group):
-    """Authorisation by the application's PHP worker, and webhooks."""
-
-    auth_upstream: Upstream = ""
-    """Where the auth service finds the PHP worker: `fastcgi:///run/php/php-fpm.sock`,
-    `fastcgi://host:9000`, or `http://host:port` (nginx, Octane, FrankenPHP). Empty: no auth
-    service in `pogo serve`."""
-
-    auth_script: str = ""
-    """The PHP script of the worker, by its path where php-fpm runs: of Laravel,
-    `public/index.php`. Needed with FastCGI, and of no meaning with HTTP."""
-
-    auth_path: UrlPath = "/pogo/auth"
-    """Where browsers have channels signed, and where the worker is asked to."""
-
-    user_auth_path: UrlPath = "/pogo/user-auth"
-    """The same for users who sign in."""
-
-    auth_connections: Count = 4
-    """Connections of one auth service to the worker, and so requests that the worker has in hand
-    at a time. php-fpm keeps a child for each: over all auth services together they must not be
-    more than its `pm.max_children`."""
-
-    max_auth_body: Count = 16_384
-    """Bytes of one request to the auth service, and of the worker's answer."""
-
-    max_concurrent_auth: Count = 100
-    """Requests that one auth service, or edge, has under way; more are refused at once, with 503.
-    So are those that would not be answered in time, by what the latest have taken."""
-
-    auth_timeout: Duration = 3.0
-    """How long a client waits for the worker; then it gets 504."""
-
-    auth_breaker_failures: Count = 5
-    """Failures in a row after which the worker is left alone: it could not be reached, or did not
-    answer in time."""
-
-    auth_breaker_wait: Duration = 10.0
-    """For how long it is; then one request is tried."""
-
-    subscribe_without_auth: bool = False
-    """Whether clients may subscribe to private and presence channels, and sign in, without `auth`:
-    the auth service then decides by the cookies of their handshake. Needs `allowed_origins`
-    without `*`, since any web page could have a browser send its cookies."""
-
-    auth_service: OptionalAddress = ""
-    """The gRPC `host:port` of the auth service that edges ask then. `pogo serve` has its own."""
-
-    max_auth_headers: Count = 8192
-    """Bytes of a handshake's headers that are kept for it, for each connection."""
-
-    @field_validator("auth_script")
-    @classmethod
-    def _named_for_fastcgi(cls, script: str, info: ValidationInfo) -> str:
-        if not script and str(info.data.get("auth_upstream", "")).startswith("fastcgi:"):
-            raise ValueError(
-                "is required with a FastCGI auth_upstream: the path of the PHP script on the "
-                "machine of php-fpm, such as /var/www/public/index.php"
-            )
-        return script
-
-    @field_validator("auth_path", "user_auth_path")
-    @classmethod
-    def _not_the_servers_own(cls, path: str) -> str:
-        if path in _OWN_PAGES or path.startswith(_OWN_FOLDERS):
-            raise ValueError(f"{path} is the server's own; choose a path such as /pogo/auth")
-        return path
-
-    @field_validator("user_auth_path")
-    @classmethod
-    def _another_than_for_channels(cls, path: str, info: ValidationInfo) -> str:
-        if path == info.data.get("auth_path"):
-            raise ValueError(f"{path} is auth_path already, and users need another one")
-        return path
-
-    @field_validator("subscribe_without_auth")
-    @classmethod
-    def _only_for_known_pages(cls, allowed: bool, info: ValidationInfo) -> bool:  # noqa: FBT001
-        if not allowed:
-            return False
-        places = {"allowed_origins": info.data.get("allowed_origins", ())}
-        for index, app in enumerate(info.data.get("apps", ())):
-            places[f"apps[{index}].allowed_origins"] = app.allowed_origins or ()
-        for place, origins in places.items():
-            if "*" in origins:
-                raise ValueError(
-                    f"needs {place} without '*': any web page could have a browser send its "
-                    "cookies; name the origins of your pages"
-                )
-        return True
-
-    webhook_secret: SecretStr = Field(default=_NO_SECRET, repr=False)
-    """What signs webhooks; empty for the app's own secret. Read by brokers."""
-
-
-class LogSettings(_Group):
+class LogSettings(Group):
     """Logging."""
 
     log_format: Literal["auto", "json", "console"] = "auto"
@@ -379,6 +285,7 @@ GROUPS: tuple[type[BaseModel], ...] = (
     ChannelSettings,
     BrokerSettings,
     AuthSettings,
+    WebhookSettings,
     LogSettings,
 )
 """In the order in which people should meet them."""
@@ -386,6 +293,7 @@ GROUPS: tuple[type[BaseModel], ...] = (
 
 class Settings(
     LogSettings,
+    WebhookSettings,
     AuthSettings,
     BrokerSettings,
     ChannelSettings,

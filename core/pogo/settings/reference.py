@@ -10,6 +10,7 @@ from pydantic.fields import FieldInfo
 from pogo.settings.app import App
 from pogo.settings.model import GROUPS
 from pogo.settings.values import format_duration, parse_duration
+from pogo.settings.webhooks import Webhook
 
 _HEAD = """\
 # Settings
@@ -48,13 +49,18 @@ id = "intranet"
 secret = "…"
 allowed_origins = ["https://intranet.example"]
 client_events = false
+
+[[apps.webhooks]]
+url = "https://intranet.example/pusher/webhook"
+events = ["channel_occupied", "channel_vacated"]
+channel_prefixes = ["private-"]
 ```
 """
 
 
 def settings_page() -> str:
     """Return the page as Markdown, with a table for each group of settings."""
-    sections = [_HEAD, *_section("`[[apps]]`", App)]
+    sections = [_HEAD, *_section("`[[apps]]`", App), *_section("`[[apps.webhooks]]`", Webhook)]
     for group in GROUPS:
         sections += _section((group.__doc__ or "").split(".")[0], group)
     return "\n".join(sections)

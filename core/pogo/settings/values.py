@@ -4,6 +4,7 @@ Everything raised here is a `ValueError` whose text may be shown: it never quote
 """
 
 import re
+from collections.abc import Mapping
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from typing import Annotated
 from urllib.parse import urlsplit
@@ -15,6 +16,9 @@ _DURATION = re.compile(r"(?:\d+(?:\.\d+)?(?:ms|s|m|h))+")
 _DURATION_PART = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h)")
 _NATS_SCHEMES = ("nats", "tls")
 _HTTP_SCHEMES = ("http", "https")
+_HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
+_HEADER_VALUE = re.compile(r"[\t\x20-\x7e]*")
+_OWN_HEADERS = ("content-type", "content-length", "host", "connection", "transfer-encoding")
 
 
 def parse_duration(value: object) -> object:
@@ -96,6 +100,33 @@ def _check_upstream(url: str) -> str:
     return url.rstrip("/")
 
 
+def _check_http_url(url: str) -> str:
+    # It may hold a password or a token, so no message quotes it.
+    try:
+        parts = urlsplit(url)
+        valid = parts.scheme in _HTTP_SCHEMES and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        valid = False
+    if not valid or not url.isascii() or any(char.isspace() for char in url):
+        raise ValueError("should be http://host[:port]/path, or https://…")
+    return url
+
+
+def _check_optional_http_url(url: str) -> str:
+    return _check_http_url(url) if url else ""
+
+
+def _check_headers(headers: Mapping[str, SecretStr]) -> Mapping[str, SecretStr]:
+    for name, value in headers.items():
+        if _HEADER_NAME.fullmatch(name) is None:
+            raise ValueError(f"{name!r} is no name of a header")
+        if name.lower().startswith("x-pusher-") or name.lower() in _OWN_HEADERS:
+            raise ValueError(f"{name} is set by Pogo itself")
+        if _HEADER_VALUE.fullmatch(value.get_secret_value()) is None:
+            raise ValueError(f"the value of {name} has characters that no header may have")
+    return headers
+
+
 def _check_number(value: object) -> object:
     # To Python, and so to pydantic, true is 1.
     if isinstance(value, bool):
@@ -175,3 +206,12 @@ Upstream = Annotated[str, AfterValidator(_check_upstream)]
 
 UrlPath = Annotated[str, StringConstraints(pattern=r"^/[A-Za-z0-9._~/-]*$")]
 """The path of a URL."""
+
+HttpUrl = Annotated[str, AfterValidator(_check_http_url)]
+"""The URL of an HTTP endpoint."""
+
+OptionalHttpUrl = Annotated[str, AfterValidator(_check_optional_http_url)]
+"""The same, or nothing."""
+
+HeaderMap = Annotated[Mapping[str, SecretStr], AfterValidator(_check_headers)]
+"""HTTP headers by name; their values may be secrets."""

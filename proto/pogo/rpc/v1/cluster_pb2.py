@@ -24,7 +24,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x19pogo/rpc/v1/cluster.proto\x12\x0bpogo.rpc.v1\"\xc3\x02\n\x08Question\x12\n\n\x02id\x18\x01 \x01(\x0c\x12\x15\n\rreply_subject\x18\x02 \x01(\t\x12\x0e\n\x06\x61pp_id\x18\x03 \x01(\t\x12\x31\n\x08\x63hannels\x18\x04 \x01(\x0b\x32\x1d.pogo.rpc.v1.ChannelsQuestionH\x00\x12/\n\x07members\x18\x05 \x01(\x0b\x32\x1c.pogo.rpc.v1.MembersQuestionH\x00\x12\x37\n\x0b\x63onnections\x18\x06 \x01(\x0b\x32 .pogo.rpc.v1.ConnectionsQuestionH\x00\x12+\n\x05users\x18\x07 \x01(\x0b\x32\x1a.pogo.rpc.v1.UsersQuestionH\x00\x12\x33\n\tterminate\x18\x08 \x01(\x0b\x32\x1e.pogo.rpc.v1.TerminateQuestionH\x00\x42\x05\n\x03\x61sk\"0\n\x10\x43hannelsQuestion\x12\x0e\n\x06prefix\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\"\"\n\x0fMembersQuestion\x12\x0f\n\x07\x63hannel\x18\x01 \x01(\t\"\x15\n\x13\x43onnectionsQuestion\"\x0f\n\rUsersQuestion\"$\n\x11TerminateQuestion\x12\x0f\n\x07user_id\x18\x01 \x01(\t\"|\n\x06\x41nswer\x12\n\n\x02id\x18\x01 \x01(\x0c\x12\x0f\n\x07process\x18\x02 \x01(\t\x12\x0c\n\x04more\x18\x03 \x01(\x08\x12+\n\x08\x63hannels\x18\x04 \x03(\x0b\x32\x19.pogo.rpc.v1.ChannelState\x12\x0b\n\x03ids\x18\x05 \x03(\t\x12\r\n\x05\x63ount\x18\x06 \x01(\x04\"B\n\x0c\x43hannelState\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x15\n\rsubscriptions\x18\x02 \x01(\x04\x12\r\n\x05users\x18\x03 \x01(\x04\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x19pogo/rpc/v1/cluster.proto\x12\x0bpogo.rpc.v1\"\xc3\x02\n\x08Question\x12\n\n\x02id\x18\x01 \x01(\x0c\x12\x15\n\rreply_subject\x18\x02 \x01(\t\x12\x0e\n\x06\x61pp_id\x18\x03 \x01(\t\x12\x31\n\x08\x63hannels\x18\x04 \x01(\x0b\x32\x1d.pogo.rpc.v1.ChannelsQuestionH\x00\x12/\n\x07members\x18\x05 \x01(\x0b\x32\x1c.pogo.rpc.v1.MembersQuestionH\x00\x12\x37\n\x0b\x63onnections\x18\x06 \x01(\x0b\x32 .pogo.rpc.v1.ConnectionsQuestionH\x00\x12+\n\x05users\x18\x07 \x01(\x0b\x32\x1a.pogo.rpc.v1.UsersQuestionH\x00\x12\x33\n\tterminate\x18\x08 \x01(\x0b\x32\x1e.pogo.rpc.v1.TerminateQuestionH\x00\x42\x05\n\x03\x61sk\"?\n\x10\x43hannelsQuestion\x12\x0e\n\x06prefix\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\r\n\x05names\x18\x03 \x03(\t\"\"\n\x0fMembersQuestion\x12\x0f\n\x07\x63hannel\x18\x01 \x01(\t\"\x15\n\x13\x43onnectionsQuestion\"\x0f\n\rUsersQuestion\"$\n\x11TerminateQuestion\x12\x0f\n\x07user_id\x18\x01 \x01(\t\"|\n\x06\x41nswer\x12\n\n\x02id\x18\x01 \x01(\x0c\x12\x0f\n\x07process\x18\x02 \x01(\t\x12\x0c\n\x04more\x18\x03 \x01(\x08\x12+\n\x08\x63hannels\x18\x04 \x03(\x0b\x32\x19.pogo.rpc.v1.ChannelState\x12\x0b\n\x03ids\x18\x05 \x03(\t\x12\r\n\x05\x63ount\x18\x06 \x01(\x04\"B\n\x0c\x43hannelState\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x15\n\rsubscriptions\x18\x02 \x01(\x04\x12\r\n\x05users\x18\x03 \x01(\x04\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -34,17 +34,17 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_QUESTION']._serialized_start=43
   _globals['_QUESTION']._serialized_end=366
   _globals['_CHANNELSQUESTION']._serialized_start=368
-  _globals['_CHANNELSQUESTION']._serialized_end=416
-  _globals['_MEMBERSQUESTION']._serialized_start=418
-  _globals['_MEMBERSQUESTION']._serialized_end=452
-  _globals['_CONNECTIONSQUESTION']._serialized_start=454
-  _globals['_CONNECTIONSQUESTION']._serialized_end=475
-  _globals['_USERSQUESTION']._serialized_start=477
-  _globals['_USERSQUESTION']._serialized_end=492
-  _globals['_TERMINATEQUESTION']._serialized_start=494
-  _globals['_TERMINATEQUESTION']._serialized_end=530
-  _globals['_ANSWER']._serialized_start=532
-  _globals['_ANSWER']._serialized_end=656
-  _globals['_CHANNELSTATE']._serialized_start=658
-  _globals['_CHANNELSTATE']._serialized_end=724
+  _globals['_CHANNELSQUESTION']._serialized_end=431
+  _globals['_MEMBERSQUESTION']._serialized_start=433
+  _globals['_MEMBERSQUESTION']._serialized_end=467
+  _globals['_CONNECTIONSQUESTION']._serialized_start=469
+  _globals['_CONNECTIONSQUESTION']._serialized_end=490
+  _globals['_USERSQUESTION']._serialized_start=492
+  _globals['_USERSQUESTION']._serialized_end=507
+  _globals['_TERMINATEQUESTION']._serialized_start=509
+  _globals['_TERMINATEQUESTION']._serialized_end=545
+  _globals['_ANSWER']._serialized_start=547
+  _globals['_ANSWER']._serialized_end=671
+  _globals['_CHANNELSTATE']._serialized_start=673
+  _globals['_CHANNELSTATE']._serialized_end=739
 # @@protoc_insertion_point(module_scope)

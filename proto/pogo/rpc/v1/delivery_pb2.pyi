@@ -47,3 +47,33 @@ class Delivery(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Delivery: _TypeAlias = Delivery  # noqa: Y015
+
+@_typing.final
+class CachedEvent(_message.Message):
+    """What a cache channel remembers: the last event that a back end published on it."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PAYLOAD_FIELD_NUMBER: _builtins.int
+    ID_FIELD_NUMBER: _builtins.int
+    EXPIRES_AT_MS_FIELD_NUMBER: _builtins.int
+    payload: _builtins.bytes
+    """As in its delivery."""
+    id: _builtins.str
+    """As in its delivery."""
+    expires_at_ms: _builtins.int
+    """When it is forgotten, in milliseconds since 1970."""
+    def __init__(
+        self,
+        *,
+        payload: _builtins.bytes = ...,
+        id: _builtins.str = ...,
+        expires_at_ms: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["expires_at_ms", b"expires_at_ms", "id", b"id", "payload", b"payload"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CachedEvent: _TypeAlias = CachedEvent  # noqa: Y015
