@@ -23,8 +23,8 @@ async def opened(records: _Records) -> AsyncIterator[_Records]:
         await records.close()
 
 
-def put(value: bytes, revision: int = 0, *, key: str = KEY, ttl: int = TTL) -> Write:
-    """Write a record; a new one unless a revision is given."""
+def put(value: bytes, revision: int | None = 0, *, key: str = KEY, ttl: int = TTL) -> Write:
+    """Write a record; a new one unless a revision is given, or `None` for whatever is there."""
     return Write(key, value, ttl, revision)
 
 

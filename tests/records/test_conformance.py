@@ -156,3 +156,36 @@ async def test_keys(records: Records, peer: Records, token: str) -> None:
 
     assert await found(peer, f"app.{token}") is not None
     assert await found(peer, "app.a") is None
+
+
+async def test_a_write_without_a_revision_replaces_whatever_is_there(
+    records: Records, peer: Records
+) -> None:
+    """The last one stands, with a revision and a lifetime of its own; others notice."""
+    first = await written(records, put(b"1", None, ttl=1))
+    second = await written(peer, put(b"2", None))
+    stale = await outcome(records, put(b"3", first))
+
+    assert second > first
+    assert isinstance(stale, RecordMismatchError)
+    assert Record(b"2", second) == await found(records)
+
+    third = await written(records, put(b"3", second))
+    fourth = await written(peer, put(b"", None))
+
+    assert Record(b"", fourth) == await found(records)
+    assert fourth > third
+
+
+async def test_revisions_rise_over_a_gap(records: Records) -> None:
+    """A record that comes after its predecessor ended has a later revision."""
+    first = await written(records, put(b"1", None, ttl=1))
+    await until_gone(records)
+
+    assert await written(records, put(b"2", None)) > first
+
+
+def test_a_removal_names_its_revision() -> None:
+    """Nobody removes what they do not know."""
+    with pytest.raises(ValueError, match="at no revision"):
+        Write(KEY, None, 0, None)

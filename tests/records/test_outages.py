@@ -11,6 +11,7 @@ from structlog.testing import capture_logs
 
 from pogo.records import (
     CONFIRM_TIMEOUT,
+    Record,
     RecordMismatchError,
     Records,
     RecordsError,
@@ -147,6 +148,41 @@ async def test_a_full_stream(tmp_path: Path) -> None:
             record.value for record in await records.get([keys[0], keys[1]]) if record
         ]
         assert isinstance(replaced, int)
+
+
+async def test_a_full_stream_takes_no_larger_replacement(tmp_path: Path) -> None:
+    """What names no revision is refused like anything else, and what was there stays."""
+    options = StreamOptions(max_bytes=2000)
+    async with (
+        NatsServer(tmp_path) as server,
+        opened(NatsRecords([server.url], "tests", options)) as records,
+    ):
+        first = await written(records, put(b"12345", None))
+        await written(records, put(b"x" * 1200, None, key="app.other"))
+        same = await written(records, put(b"54321", None))
+        refused = await outcome(records, put(b"x" * 1000, None))
+
+        assert same > first
+        assert RecordsError is type(refused)
+        assert Record(b"54321", same) == await found(records)
+
+
+async def test_a_record_that_nats_would_not_take(tmp_path: Path) -> None:
+    """It is refused by itself: the server would cut the connection for it."""
+    async with (
+        NatsServer(tmp_path) as server,
+        opened(NatsRecords([server.url], "tests")) as records,
+    ):
+        large, small = await records.write(
+            [put(b"x" * 1024 * 1024, None), put(b"1", None, key="app.other")]
+        )
+        alone = await outcome(records, put(b"x" * 1024 * 1024, None))
+        largest = await outcome(records, put(b"x" * (1024 * 1024 - 128), None))
+
+        assert [RecordsError, RecordsError] == [type(large), type(alone)]
+        assert isinstance(small, int)
+        assert isinstance(largest, int)
+        assert records.connected
 
 
 async def test_another_size(tmp_path: Path) -> None:

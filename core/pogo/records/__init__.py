@@ -4,8 +4,10 @@ A bucket holds records by key. Unlike the registry, nobody follows them and nobo
 adapter is one module here (`memory`, `nats`, `redis`; the last two share `remote`). All of them
 keep these guarantees, and `tests/records` holds each one to them against a real server:
 
-- **Compare-and-set.** Every write names the revision that it replaces, or that there must be
-  none: of several writers at once, one succeeds at most.
+- **Compare-and-set.** A write names the revision that it replaces, or that there must be none: of
+  several such writers at once, one succeeds at most. A write that names no revision replaces
+  whatever is there: of several, the last one that reached the store stands.
+- **Revisions** of one key rise with each write, also where its record was gone meanwhile.
 - **Lifetime.** A record is there for its whole lifetime, by the store's clock and from the moment
   it was stored, and is absent a second or two later at the latest. Each write begins it anew.
 - **Memory.** A bucket is bounded in bytes (in Redis by the server's own `maxmemory`, with the

@@ -38,7 +38,11 @@ class Record:
 
 @dataclass(frozen=True, slots=True)
 class Write:
-    """One key as it is to be, if it still is at `revision`."""
+    """One key as it is to be, if it still is at `revision`.
+
+    Raises:
+        ValueError: It removes whatever is there: who removes a record has to know which.
+    """
 
     key: str
     """Tokens between dots, each of `[A-Za-z0-9_=-]`."""
@@ -46,8 +50,12 @@ class Write:
     """`None` where it is to be gone."""
     ttl: int
     """Seconds for which it is there; of no meaning where it is to be gone."""
-    revision: int
-    """The one that the key must have; 0 where there must be no record."""
+    revision: int | None
+    """The one that the key must have; 0 where there must be no record, `None` for any or none."""
+
+    def __post_init__(self) -> None:
+        if self.value is None and self.revision is None:
+            raise ValueError(f"{self.key} is to be removed, and at no revision")
 
 
 class Records(Protocol):

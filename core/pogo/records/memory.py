@@ -69,7 +69,7 @@ class MemoryRecords:
     def _write(self, write: Write) -> int | RecordsError:
         stored = self._stored.get(write.key)
         actual = 0 if stored is None else stored.record.revision
-        if actual != write.revision:
+        if write.revision is not None and actual != write.revision:
             return RecordMismatchError(f"{write.key} is at {actual}, not at {write.revision}")
         freed = 0 if stored is None else stored.size
         size = 0 if write.value is None else RECORD_OVERHEAD + len(write.key) + len(write.value)

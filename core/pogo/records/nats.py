@@ -35,7 +35,11 @@ _STREAM_OPTIONS = StreamOptions()
 
 # All writes have the same width, so that a bucket that is full takes a record in place of another
 # one that is no smaller.
-_FIELDS = b"Nats-Expected-Last-Subject-Sequence: %020d\r\nNats-TTL: %04ds\r\n"
+_TTL = b"Nats-TTL: %04ds\r\n"
+_EXPECTED = b"Nats-Expected-Last-Subject-Sequence: %020d\r\n"
+
+_HEAD_ROOM = 128
+"""Bytes that the head of a write takes at the most: NATS counts them with its value."""
 
 _NOTHING = 404
 
@@ -104,11 +108,26 @@ class NatsRecordsConnection(JetStreamSession, RecordsConnection):
             raise
 
     async def write(self, writes: Sequence[Write]) -> list[int | RecordsError]:
-        """Write all in one go; each is acknowledged by itself."""
-        answers = await self._asked(
-            [functools.partial(self._command, write) for write in writes], CONFIRM_TIMEOUT
-        )
-        return [self._outcome(write, answer) for write, answer in zip(writes, answers, strict=True)]
+        """Write all in one go; each is acknowledged by itself.
+
+        What the server would cut the connection for is not sent.
+        """
+        limit = self._client.max_payload - _HEAD_ROOM
+        outcomes: dict[str, int | RecordsError] = {}
+        sent: list[Write] = []
+        for write in writes:
+            size = len(write.value or b"")
+            if size > limit:
+                outcomes[write.key] = RecordsError(f"the record has {size} bytes, over {limit}")
+            else:
+                sent.append(write)
+        if sent:
+            answers = await self._asked(
+                [functools.partial(self._command, write) for write in sent], CONFIRM_TIMEOUT
+            )
+            for write, answer in zip(sent, answers, strict=True):
+                outcomes[write.key] = self._outcome(write, answer)
+        return [outcomes[write.key] for write in writes]
 
     async def get(self, keys: Sequence[str]) -> list[Record | None]:
         """Ask whichever servers have the stream."""
@@ -124,7 +143,9 @@ class NatsRecordsConnection(JetStreamSession, RecordsConnection):
 
     def _command(self, write: Write, reply: bytes) -> bytes:
         if write.value is not None:
-            fields = _FIELDS % (write.revision, write.ttl)
+            fields = _TTL % write.ttl
+            if write.revision is not None:
+                fields += _EXPECTED % write.revision
             return pub(self._prefix + write.key, write.value, reply, fields)
         # The subject has one message, so this removes the record at that revision and no other.
         # A note of its removal would stand in the way of the next one.

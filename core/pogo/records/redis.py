@@ -38,8 +38,11 @@ _WRITE = Script("""
 local outcomes = {}
 for i = 2, #ARGV, 4 do
   local key, value, ttl, revision = ARGV[1] .. ':' .. ARGV[i], ARGV[i + 1], ARGV[i + 2], ARGV[i + 3]
-  local stored = redis.call('GET', key)
-  local actual = stored and string.match(stored, '^%d+') or '0'
+  local actual = revision
+  if revision ~= '' then
+    local stored = redis.call('GET', key)
+    actual = stored and string.match(stored, '^%d+') or '0'
+  end
   if actual ~= revision then
     outcomes[#outcomes + 1] = -1
   elseif ttl == '0' then
@@ -53,7 +56,8 @@ for i = 2, #ARGV, 4 do
 end
 return outcomes
 """)
-"""Takes the bucket, and for each write a key, a value, a lifetime (0 to remove) and a revision.
+"""Takes the bucket, and for each write a key, a value, a lifetime (0 to remove) and a revision
+(empty for any or none).
 
 Returns for each the new revision, 0 of what was removed, or -1 where the revision is another.
 """
@@ -84,7 +88,7 @@ class RedisRecordsConnection(ScriptSession, RecordsConnection):
         for write in writes:
             ttl = 0 if write.value is None else write.ttl
             arguments += (write.key.encode(), write.value or b"", b"%d" % ttl)
-            arguments.append(b"%d" % write.revision)
+            arguments.append(b"" if write.revision is None else b"%d" % write.revision)
         try:
             outcomes: list[int] = await self._run_script(
                 _WRITE, CONFIRM_TIMEOUT, self._bucket, *arguments
@@ -108,7 +112,7 @@ class RedisRecordsConnection(ScriptSession, RecordsConnection):
         policy = _POLICY.search(info) if isinstance(info, bytes) else None
         if policy is not None and policy[1] != _NO_EVICTION:
             log.warning(
-                "redis may evict records, and what they stand for be done twice",
+                "redis may evict records: what they stand for would be done twice, or forgotten",
                 server=self.server,
                 maxmemory_policy=policy[1].decode(),
                 needed=_NO_EVICTION.decode(),
