@@ -45,7 +45,7 @@ ALLOWED: dict[str, set[str]] = {
     "serving": set(),
     "settings": {"pusher"},
     "telemetry": set(),
-    "webhooks": {"bus", "settings", "telemetry"},
+    "webhooks": {"bus", "pusher", "settings", "telemetry"},
 }
 # All that the protocol may import from elsewhere: nothing here does I/O, tells the time or makes
 # random numbers.

@@ -5,6 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pogo.bus import channel_subject
+from pogo.bus.subjects import decode_token, encode_token
 
 # Any text that UTF-8 can encode, with the characters that NATS gives a meaning to well represented.
 _NAMES = st.text(st.one_of(st.sampled_from(" .*>$=\t\r\n%@;,#"), st.characters(codec="utf-8")))
@@ -37,3 +38,15 @@ def test_different_channels_have_different_subjects(
 def test_subject_is_stable(channel: str, subject: str) -> None:
     """Nodes of different versions share a bus, so the encoding does not change."""
     assert subject == channel_subject("1", channel)
+
+
+@given(_NAMES)
+def test_what_is_encoded_can_be_read(name: str) -> None:
+    """A token tells the name that it was made of."""
+    assert name == decode_token(encode_token(name))
+
+
+def test_what_is_no_text_cannot_be_read() -> None:
+    """A token whose bytes are not UTF-8 was made by nobody."""
+    with pytest.raises(ValueError, match="invalid start byte"):
+        decode_token("a=FF")

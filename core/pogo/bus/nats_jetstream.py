@@ -210,6 +210,9 @@ class JetStreamSession(NatsSession):
             return
         if ack.error is None or ack.error.err_code == STREAM_NOT_FOUND:
             verb = "UPDATE" if ack.error is None else "CREATE"
+            if ack.error is None:
+                # Only a new stream may begin there: of one that is, NATS would drop what is before.
+                config.pop("first_seq", None)
             ack = await self._api(f"STREAM.{verb}.{self._stream}", config)
         if ack.error is not None:
             raise BusUnavailableError(

@@ -43,6 +43,7 @@ class StreamConfig(msgspec.Struct):
 
     num_replicas: int = 0
     max_bytes: int = 0
+    max_msgs_per_subject: int = 0
     republish: dict[str, object] | None = None
 
     def matches(self, wanted: dict[str, object]) -> bool:

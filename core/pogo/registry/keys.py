@@ -69,6 +69,16 @@ def counts_topic(app_id: str, channel: str) -> str:
     return f"c.{encode_token(app_id)}.{encode_token(channel)}"
 
 
+def app_presence_topic(app_id: str) -> str:
+    """Name the topic of everyone present on any channel of an app."""
+    return f"p.{encode_token(app_id)}"
+
+
+def app_counts_topic(app_id: str) -> str:
+    """Name the topic of the subscribers of all channels of an app."""
+    return f"c.{encode_token(app_id)}"
+
+
 def user_topic(app_id: str, user_id: str) -> str:
     """Name the topic of the edges where one user is signed in."""
     return f"u.{encode_token(app_id)}.{encode_token(user_id)}"

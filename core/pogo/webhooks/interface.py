@@ -26,7 +26,13 @@ MAX_AGE = 86_400.0
 """Seconds after which an event that nobody took is gone: its endpoint is not there any more."""
 
 MAX_COMMIT_BYTES = 256 * 1024
-"""Bytes of all keys, values and bodies of one commit: less than a NATS message takes."""
+"""Bytes of all keys, values, ids and bodies of one commit: less than a NATS message takes."""
+
+MAX_KEY_BYTES = 1024
+"""Bytes of one key of a ledger."""
+
+MAX_EVENT_BYTES = 1000 * 1024
+"""Bytes of one event: with its headers, less than a NATS message takes."""
 
 
 class WebhookStoreError(Exception):
@@ -74,6 +80,35 @@ class Stored:
     body: bytes
 
 
+def check_commit(app_id: str, changes: Mapping[str, bytes | None], items: Sequence[Item]) -> None:
+    """Accept a commit that is within its limits.
+
+    Raises:
+        ValueError: It is too large, or has an event of another app.
+    """
+    if any(item.queue.app_id != app_id for item in items):
+        raise ValueError(f"a commit of {app_id} has an event of another app")
+    size = sum(len(item.id.encode()) + len(item.body) for item in items)
+    for key, value in changes.items():
+        key_size = len(key.encode())
+        if not 0 < key_size <= MAX_KEY_BYTES:
+            raise ValueError(f"a key has {key_size} bytes, of {MAX_KEY_BYTES} at the most")
+        size += key_size + len(value or b"")
+    if size > MAX_COMMIT_BYTES:
+        raise ValueError(f"a commit has {size} bytes, over {MAX_COMMIT_BYTES}")
+
+
+def check_items(items: Sequence[Item]) -> None:
+    """Accept events that every store takes.
+
+    Raises:
+        ValueError: One is too large.
+    """
+    for item in items:
+        if len(item.body) > MAX_EVENT_BYTES:
+            raise ValueError(f"an event has {len(item.body)} bytes, over {MAX_EVENT_BYTES}")
+
+
 Lead = object
 """What `lead` returned, for `commit`. It is the adapter's own."""
 
@@ -110,10 +145,16 @@ class WebhookStore(Protocol):
 
         Returns one item for each event: `None`, or why it was not stored. Takes `CONFIRM_TIMEOUT`
         at the most; while disconnected, no time at all. An id that came before counts as stored.
+
+        Raises:
+            ValueError: An event has more than `MAX_EVENT_BYTES`; nothing was stored.
         """
 
     async def read(self, queue: Queue, after: int, limit: int) -> list[Stored]:
         """Return the oldest `limit` events behind the place `after`; 0 is the beginning.
+
+        There may be fewer where they are large, but none only if there is none. Places never go
+        back, not even when a store has lost everything and begins anew.
 
         Raises:
             StoreUnavailableError: The store is away, or did not answer in time.
@@ -148,11 +189,12 @@ class WebhookStore(Protocol):
     ) -> None:
         """Write the ledger (`None` removes a key) and store events: all of it or nothing.
 
-        Keys are any text of up to 1,024 bytes. A commit has `MAX_COMMIT_BYTES` at the most. The
+        Keys are any text of up to `MAX_KEY_BYTES`. A commit has `MAX_COMMIT_BYTES` at the most. The
         events are stored at least once, and in order, even if this broker dies after the call.
 
         Raises:
             DeposedError: Another broker leads by now; nothing was stored.
             QueueFullError: A queue has no room for its events; nothing was stored.
             StoreUnavailableError: It may or may not have been done: take the lead anew to know.
+            ValueError: It is larger than a commit may be, or has an event of another app.
         """
