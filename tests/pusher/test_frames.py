@@ -129,6 +129,13 @@ def test_watchlist_events() -> None:
     assert {"events": [{"name": "offline", "user_ids": ["3"]}]} == json.loads(one["data"])
 
 
+def test_cache_miss() -> None:
+    """It names the channel: clients could not route it without."""
+    message = b'{"event":"pusher:cache_miss","channel":"cache-a","data":"{}"}'
+
+    assert message == frames.cache_miss("cache-a")
+
+
 def test_subscription_count() -> None:
     """The number is in a string, beside its channel."""
     message = json.loads(frames.subscription_count("news", 7))

@@ -7,16 +7,19 @@ import secrets
 from collections.abc import Sequence
 
 from pogo.broker.apps import AppDirectory
+from pogo.broker.cache import ROOM, CacheWorker
 from pogo.broker.call import Call
 from pogo.broker.checks import EventChecks
 from pogo.broker.events import Event
 from pogo.broker.live_edges import LiveEdges
 from pogo.broker.metrics import BrokerMetrics, DropReason
-from pogo.broker.queues import Limits, ShardQueues
+from pogo.broker.queues import Limits, ShardQueues, is_cached
 from pogo.broker.status import Outcome
 from pogo.broker.workers import PublishWorker
 from pogo.bus import Bus, Message, channel_subject
 from pogo.pusher.frames import encode_data, encode_event
+from pogo.records import Records
+from pogo.records.memory import MemoryRecords
 from pogo.rpc.v1.delivery_pb2 import Delivery
 from pogo.rpc.v1.status import StatusCode
 from pogo.settings import Settings
@@ -43,6 +46,9 @@ class Publisher:
     the channels of a BroadcastMulti (7), each channel's name (2), the event's name (3), the size of
     the data (4), its JSON (5), the bus (6), the size of the delivery made of it (4), the shard's
     queue (9), the broker's queues (8). What passes them is published, and confirmed or not (6).
+
+    What cache channels remember is in `cache`: the caller's, started and closed like the bus. If
+    not given, it is the publisher's own.
     """
 
     def __init__(
@@ -53,6 +59,7 @@ class Publisher:
         bus: Bus,
         live_edges: LiveEdges,
         metrics: BrokerMetrics,
+        cache: Records | None = None,
     ) -> None:
         self._apps = apps
         self._bus = bus
@@ -64,6 +71,18 @@ class Publisher:
         self._queues = ShardQueues(settings.num_shards, workers, Limits.of(settings))
         self._workers = [
             PublishWorker(self._queues.shards[n::workers], self._queues, bus, metrics)
+            for n in range(workers)
+        ]
+        records = cache or MemoryRecords(settings.cache_bytes)
+        self._workers += [
+            CacheWorker(
+                self._queues.cache_shards[n::workers],
+                self._queues,
+                bus,
+                metrics,
+                records=records,
+                ttl=settings.cache_ttl,
+            )
             for n in range(workers)
         ]
         self._tasks: list[asyncio.Task[None]] = []
@@ -134,14 +153,12 @@ class Publisher:
         if refusal is not None:
             return refusal
         messages = _messages(event, channels)
-        limit = self._bus.max_payload
+        small = self._bus.max_payload - ROOM
         for message in messages:
-            if len(message.payload) > limit:
-                return Outcome(
-                    StatusCode.PAYLOAD_TOO_LARGE,
-                    f"as it travels, the event has {len(message.payload)} bytes (a control "
-                    f"character takes six); the bus takes {limit}",
-                )
+            if len(message.payload) > small:
+                limit = small if is_cached(message.subject) else self._bus.max_payload
+                if len(message.payload) > limit:
+                    return _too_large(message, limit)
         refusal = self._queues.enqueue(messages, call, index)
         if refusal is not None:
             self._metrics.drop(_QUEUE_FULL[refusal.status], len(messages))
@@ -156,6 +173,14 @@ class Publisher:
             self._metrics.drop("bus_down", messages)
             return _BUS_DOWN
         return None
+
+
+def _too_large(message: Message, limit: int) -> Outcome:
+    return Outcome(
+        StatusCode.PAYLOAD_TOO_LARGE,
+        f"as it travels, the event has {len(message.payload)} bytes (a control character takes "
+        f"six); the bus takes {limit}",
+    )
 
 
 def _messages(event: Event, channels: Sequence[str]) -> list[Message]:

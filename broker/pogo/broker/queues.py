@@ -11,6 +11,7 @@ from zlib import crc32
 from pogo.broker.call import Call
 from pogo.broker.status import Outcome
 from pogo.bus import Message
+from pogo.pusher.channels import channel_kind
 from pogo.rpc.v1.status import StatusCode
 from pogo.settings import Settings
 
@@ -87,13 +88,13 @@ class Shard:
 class ShardQueues:
     """All shards of one broker, and the bounds over them.
 
-    A queue that is full refuses what comes (the newest), and the caller knows at once.
+    A queue that is full refuses what comes (the newest), and the caller knows at once. There are as
+    many shards for cache channels as for all others: what waits for the cache is in nobody's way.
     """
 
     def __init__(self, num_shards: int, num_workers: int, limits: Limits) -> None:
-        # Shard n belongs to worker n % num_workers.
-        wakers = [asyncio.Event() for _ in range(num_workers)]
-        self.shards = [Shard(limits, wakers[n % num_workers]) for n in range(num_shards)]
+        self.shards = _make_shards(num_shards, num_workers, limits)
+        self.cache_shards = _make_shards(num_shards, num_workers, limits)
         self.load = Load(limits.broker_messages, limits.broker_bytes)
         self._empty = asyncio.Event()
         self._empty.set()
@@ -109,7 +110,11 @@ class ShardQueues:
         total = 0
         refusal: Outcome | None = None
         for message in messages:
-            shard = self.shards[crc32(message.subject.encode()) % len(self.shards)]
+            subject = message.subject
+            # Nearly all channels are told by the first test.
+            caches = "cache-" in subject and is_cached(subject)
+            shards = self.cache_shards if caches else self.shards
+            shard = shards[crc32(subject.encode()) % len(shards)]
             size = len(message.payload)
             if not shard.load.take(1, size):
                 refusal = SHARD_QUEUE_FULL
@@ -144,6 +149,18 @@ class ShardQueues:
     async def emptied(self) -> None:
         """Wait until everything is answered."""
         await self._empty.wait()
+
+
+def is_cached(subject: str) -> bool:
+    """Whether the deliveries on a subject belong to a cache channel."""
+    # A prefix is the same in a subject as in a name.
+    return channel_kind(subject.rpartition(".")[2]).is_cache
+
+
+def _make_shards(num_shards: int, num_workers: int, limits: Limits) -> list[Shard]:
+    """Make shards, of which the nth belongs to worker n % num_workers."""
+    wakers = [asyncio.Event() for _ in range(num_workers)]
+    return [Shard(limits, wakers[n % num_workers]) for n in range(num_shards)]
 
 
 SHARD_QUEUE_FULL = Outcome(StatusCode.SHARD_QUEUE_FULL, "the queue of the channel's shard is full")

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pogo.broker.metrics import BrokerMetrics, DropReason
 from pogo.broker.queues import Queued, Shard, ShardQueues
 from pogo.broker.status import Outcome
-from pogo.bus import Bus, BusError, BusRefusedError, MessageTooLargeError
+from pogo.bus import Bus, BusError, BusRefusedError, Message, MessageTooLargeError
 from pogo.rpc.v1.status import StatusCode
 from pogo.telemetry import get_logger
 
@@ -14,7 +14,8 @@ MAX_WAIT = 0.5
 """Seconds since the call came after which a message is given up. The bus takes 1 s at the most to
 confirm, so that no call takes longer than 2 s, the deadline of Pogo's own clients. A claim on a
 message_id holds for much longer, and nothing is waited for between this test and the socket: a
-broker that stood still does not publish what another may have claimed meanwhile."""
+broker that stood still does not publish what another may have claimed meanwhile. On cache channels
+the records are waited for in between, for half a second, and time is told again after that."""
 
 BATCH_MESSAGES = 512
 """Messages of one batch. A batch costs one round trip to the bus, which is nothing against 512
@@ -108,9 +109,14 @@ class PublishWorker:
         return bool(self._in_flight)
 
     async def _publish(self) -> None:
+        """Publish what is in flight."""
+        await self._commit([item.message for item in self._in_flight])
+
+    async def _commit(self, messages: Sequence[Message]) -> None:
+        """Publish these, one for each item in flight, and answer all of them."""
         loop = asyncio.get_running_loop()
         started = loop.time()
-        results = await self._bus.publish([item.message for item in self._in_flight])
+        results = await self._bus.publish(messages)
         self._metrics.committed(len(self._in_flight), loop.time() - started)
         answers = [
             (item, _outcome(error, alone=item.alone))

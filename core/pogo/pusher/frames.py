@@ -67,6 +67,11 @@ def subscription_succeeded(channel: str, data: str = "{}") -> bytes:
     return _encode(_Event("pusher_internal:subscription_succeeded", channel, data))
 
 
+def cache_miss(channel: str) -> bytes:
+    """Write, after the answer to a subscription, that a cache channel remembers no event."""
+    return _encode(_Event("pusher:cache_miss", channel, "{}"))
+
+
 def presence_data(members: Mapping[str, Member]) -> str:
     """Write the roster, by user id, that a subscriber of a presence channel begins with."""
     roster = {

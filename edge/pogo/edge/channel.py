@@ -1,6 +1,7 @@
 """One channel on this edge: who subscribed, and what is yet to be written to them."""
 
 import os
+from collections.abc import Iterable
 from typing import Protocol
 
 from pogo.bus import Subscription
@@ -119,6 +120,15 @@ class Channel:
         if exclude is not None and exclude in self._subscribers:
             self._skips.setdefault(exclude, set()).add(len(self._pending))
         self.announce(frame)
+
+    def deliver_except(self, frame: bytes, excluded: Iterable[Connection]) -> None:
+        """Have an event written to all subscribers but some, like `deliver`."""
+        index = len(self._pending)
+        self.deliver(frame)
+        if len(self._pending) > index:
+            for connection in excluded:
+                if connection in self._subscribers:
+                    self._skips.setdefault(connection, set()).add(index)
 
     def announce(self, frame: bytes) -> None:
         """Have a frame written to all subscribers that must not be dropped: a member event."""

@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from pogo.bus.subjects import encode_token
 from pogo.cluster import Membership
 from pogo.edge.channel import Channel
+from pogo.edge.channel_cache import Admit, Welcome, at_once
 from pogo.edge.connection import Connection
 from pogo.edge.follower import Follower
 from pogo.edge.registry_writer import RegistryWriter
@@ -37,14 +38,19 @@ class ChannelPresence:
         writer: RegistryWriter,
         follower: Follower,
         full: Callable[[Connection], None],
+        when_known: Callable[[Admit], None] = at_once,
     ) -> None:
-        """Keep the roster of at most `limit` users; `full` takes those that found no place."""
+        """Keep the roster of at most `limit` users; `full` takes those that found no place.
+
+        Those who have one are admitted by `when_known`, and welcomed as it says.
+        """
         self._channel = channel
         self._topic = presence_topic(channel.app_id, channel.name)
         self._membership = membership
         self._writer = writer
         self._follower = follower
         self._full = full
+        self._when_known = when_known
         self._roster = Roster(limit)
         # The connections that are not admitted yet, with their user, by item; and those of them
         # whose own entry has come back, with its key.
@@ -124,9 +130,7 @@ class ChannelPresence:
             loop = asyncio.get_running_loop()
             self._promotion = loop.call_later(_PROMOTE_AFTER, self._promote)
         if self._arrived and self._channel.ready:
-            arrived, self._arrived = self._arrived, {}
-            for item, key in arrived.items():
-                self._admit(item, key)
+            self._when_known(self._admit_arrived)
 
     def _promote(self) -> None:
         self._promotion = None
@@ -139,7 +143,12 @@ class ChannelPresence:
         if key.item in self._joining and key.owner == self._membership.name:
             self._arrived[key.item] = text
 
-    def _admit(self, item: str, key: str) -> None:
+    def _admit_arrived(self, welcome: Welcome) -> None:
+        arrived, self._arrived = self._arrived, {}
+        for item, key in arrived.items():
+            self._admit(item, key, welcome)
+
+    def _admit(self, item: str, key: str, welcome: Welcome) -> None:
         """Admit the connection whose own entry came back, unless the channel is full."""
         joining = self._joining.get(item)
         if joining is None or self._roster.user_of(key) != joining[1]:
@@ -153,3 +162,6 @@ class ChannelPresence:
         del self._channel.waiting[connection]
         self._channel.add(connection)
         self.answer(connection)
+        # The answer may have been the last straw.
+        if connection in self._channel:
+            welcome(connection)

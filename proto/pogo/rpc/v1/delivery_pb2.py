@@ -24,7 +24,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1apogo/rpc/v1/delivery.proto\x12\x0bpogo.rpc.v1\"A\n\x08\x44\x65livery\x12\x0f\n\x07payload\x18\x01 \x01(\x0c\x12\x18\n\x10\x65xcept_socket_id\x18\x02 \x01(\t\x12\n\n\x02id\x18\x03 \x01(\t\"A\n\x0b\x43\x61\x63hedEvent\x12\x0f\n\x07payload\x18\x01 \x01(\x0c\x12\n\n\x02id\x18\x02 \x01(\t\x12\x15\n\rexpires_at_ms\x18\x03 \x01(\x04\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1apogo/rpc/v1/delivery.proto\x12\x0bpogo.rpc.v1\"Y\n\x08\x44\x65livery\x12\x0f\n\x07payload\x18\x01 \x01(\x0c\x12\x18\n\x10\x65xcept_socket_id\x18\x02 \x01(\t\x12\n\n\x02id\x18\x03 \x01(\t\x12\x16\n\x0e\x63\x61\x63he_revision\x18\x04 \x01(\x04\"A\n\x0b\x43\x61\x63hedEvent\x12\x0f\n\x07payload\x18\x01 \x01(\x0c\x12\n\n\x02id\x18\x02 \x01(\t\x12\x15\n\rexpires_at_ms\x18\x03 \x01(\x04\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -32,7 +32,7 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'pogo.rpc.v1.delivery_pb2', 
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_DELIVERY']._serialized_start=43
-  _globals['_DELIVERY']._serialized_end=108
-  _globals['_CACHEDEVENT']._serialized_start=110
-  _globals['_CACHEDEVENT']._serialized_end=175
+  _globals['_DELIVERY']._serialized_end=132
+  _globals['_CACHEDEVENT']._serialized_start=134
+  _globals['_CACHEDEVENT']._serialized_end=199
 # @@protoc_insertion_point(module_scope)

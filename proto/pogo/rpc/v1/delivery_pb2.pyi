@@ -25,6 +25,7 @@ class Delivery(_message.Message):
     PAYLOAD_FIELD_NUMBER: _builtins.int
     EXCEPT_SOCKET_ID_FIELD_NUMBER: _builtins.int
     ID_FIELD_NUMBER: _builtins.int
+    CACHE_REVISION_FIELD_NUMBER: _builtins.int
     payload: _builtins.bytes
     """The finished Pusher message as JSON text in UTF-8: {"event":…,"channel":…,"data":"…"}.
     Edges frame it once and write the same bytes to every subscriber.
@@ -33,16 +34,23 @@ class Delivery(_message.Message):
     """The connection that must not receive it, wherever it is; empty for none."""
     id: _builtins.str
     """The event's id: the publisher's message_id, or a random one."""
+    cache_revision: _builtins.int
+    """On cache channels: the revision of the record that held this event, or a later one that was
+    published together with it, when it was published. An edge that gave a client what a record of
+    this revision or a later one held gives it nothing that is older. 0 on other channels, and of
+    client events, which are not remembered.
+    """
     def __init__(
         self,
         *,
         payload: _builtins.bytes = ...,
         except_socket_id: _builtins.str = ...,
         id: _builtins.str = ...,
+        cache_revision: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["except_socket_id", b"except_socket_id", "id", b"id", "payload", b"payload"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cache_revision", b"cache_revision", "except_socket_id", b"except_socket_id", "id", b"id", "payload", b"payload"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
