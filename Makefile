@@ -22,7 +22,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 .DELETE_ON_ERROR:
 # What runs at the same time would only be slower, and harder to read.
 .NOTPARALLEL:
-.PHONY: help run test lint types proto proto-check unit php e2e test-php test-laravel13 test-cluster test-chaos test-load bench bench-presence bench-auth bench-php wheel clean
+.PHONY: help run test lint types proto proto-check unit php e2e test-php test-laravel13 test-cluster test-chaos test-load bench bench-delivery bench-presence bench-auth bench-http bench-php wheel clean
 
 help: ## List the targets
 	@sed -n 's/^\([a-z0-9-]*\):.*## /\1|/p' $(MAKEFILE_LIST) | awk -F'|' '{printf "  %-15s %s\n", $$1, $$2}'
@@ -69,7 +69,10 @@ test-chaos: $(DONE)/dev $(DONE)/servers ## Kill servers for minutes and see that
 test-load: $(DONE)/dev $(DONE)/servers $(DONE)/php ## Connect thousands of clients and see that memory stays
 	$(BIN)/pytest -m load
 
-bench: bench-auth bench-php bench-presence ## Measure everything there is a measurement of
+bench: bench-delivery bench-auth bench-http bench-php bench-presence ## Measure everything there is a measurement of
+
+bench-delivery: $(DONE)/bench ## Measure what deliveries and connections cost, against bare send() calls
+	$(BIN)/python -m bench.delivery
 
 bench-presence: $(DONE)/dev ## Measure what presence costs, and how many joins one nats-server absorbs
 	$(BIN)/python -m bench.presence
@@ -77,6 +80,9 @@ bench-presence: $(DONE)/dev ## Measure what presence costs, and how many joins o
 
 bench-auth: $(DONE)/dev $(DONE)/php ## Measure what the auth service adds to php-fpm, and how much it bears
 	$(BIN)/python -m bench.auth
+
+bench-http: $(DONE)/dev ## Measure how many events the HTTP API takes in a second of one core
+	$(BIN)/python -m bench.http_publish
 
 bench-php: $(DONE)/dev $(DONE)/php ## Measure how fast one PHP process publishes
 	$(BIN)/python -m bench.php_publish
@@ -118,6 +124,11 @@ $(DONE)/run: $(BIN)/pip pyproject.toml | $(DONE)
 $(DONE)/dev: $(BIN)/pip pyproject.toml | $(DONE)
 	$(BIN)/pip install --quiet --editable '.[dev]'
 	@touch $(DONE)/run $@
+
+$(DONE)/bench: $(DONE)/dev scripts/need-packages
+	@scripts/need-packages gcc libc6-dev
+	$(BIN)/pip install --quiet --editable '.[dev,bench]'
+	@touch $@
 
 $(DONE)/servers: scripts/need-packages | $(DONE)
 	@scripts/need-packages redis-server openssl

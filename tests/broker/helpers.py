@@ -131,6 +131,7 @@ async def running_broker(
     *,
     registry: Registry | None = None,
     records: Records | None = None,
+    cache: Records | None = None,
     timing: Timing = TIMING,
     lifetimes: Lifetimes = LIFETIMES,
 ) -> AsyncIterator[RunningBroker]:
@@ -145,6 +146,7 @@ async def running_broker(
         bus=bus,
         registry=own,
         records=records or MemoryRecords(),
+        cache=cache,
         metrics=metrics,
         timing=timing,
         lifetimes=lifetimes,

@@ -6,7 +6,14 @@ from pydantic import SecretStr
 from pogo.bus.memory import MemoryBus
 from pogo.bus.nats import NatsBus
 from pogo.bus.redis import RedisBus, RedisOptions
-from pogo.cli.buses import open_bus, open_records, open_registry, redis_options
+from pogo.cli.buses import (
+    open_bus,
+    open_cache,
+    open_records,
+    open_registry,
+    open_webhook_store,
+    redis_options,
+)
 from pogo.cli.errors import UsageError
 from pogo.records.memory import MemoryRecords
 from pogo.records.nats import NatsRecords
@@ -15,21 +22,38 @@ from pogo.registry.memory import MemoryRegistry
 from pogo.registry.nats import NatsRegistry
 from pogo.registry.redis import RedisRegistry
 from pogo.settings import Settings
+from pogo.webhooks import WebhookStore
+from pogo.webhooks.memory import MemoryWebhookStore
+from pogo.webhooks.nats import NatsWebhookStore
+from pogo.webhooks.redis import RedisWebhookStore
 
 
 @pytest.mark.parametrize(
     ("settings", "adapters"),
     [
-        (Settings(bus="memory"), (MemoryBus, MemoryRegistry, MemoryRecords)),
-        (Settings(bus="nats"), (NatsBus, NatsRegistry, NatsRecords)),
-        (Settings(bus="redis"), (RedisBus, RedisRegistry, RedisRecords)),
+        (Settings(bus="memory"), (MemoryBus, MemoryRegistry, MemoryRecords, MemoryRecords)),
+        (Settings(bus="nats"), (NatsBus, NatsRegistry, NatsRecords, NatsRecords)),
+        (Settings(bus="redis"), (RedisBus, RedisRegistry, RedisRecords, RedisRecords)),
     ],
 )
 def test_each_setting_has_its_adapters(settings: Settings, adapters: tuple[type, ...]) -> None:
     """None of them connects before it is started."""
     assert adapters == tuple(
-        type(open_one(settings)) for open_one in (open_bus, open_registry, open_records)
+        type(open_one(settings)) for open_one in (open_bus, open_registry, open_records, open_cache)
     )
+
+
+@pytest.mark.parametrize(
+    ("settings", "adapter"),
+    [
+        (Settings(bus="memory"), MemoryWebhookStore),
+        (Settings(bus="nats"), NatsWebhookStore),
+        (Settings(bus="redis"), RedisWebhookStore),
+    ],
+)
+def test_each_bus_has_a_webhook_store(settings: Settings, adapter: type[WebhookStore]) -> None:
+    """It does not connect before it is started."""
+    assert adapter is type(open_webhook_store(settings))
 
 
 def test_every_setting_of_redis_reaches_the_adapter() -> None:

@@ -20,7 +20,7 @@ async def test_version_is_that_of_the_distribution(tmp_path: Path) -> None:
         ((), ["serve", "edge", "broker", "publish", "listen", "config", "version"]),
         (("serve",), ["--config", "--host", "--port", "--grpc-port", "--metrics-port", "Example"]),
         (("edge",), ["--config", "--host", "--port", "--metrics-port", "Example"]),
-        (("broker",), ["--config", "--host", "--grpc-port", "--metrics-port", "Example"]),
+        (("broker",), ["--config", "--host", "--port", "--grpc-port", "--metrics-port", "Example"]),
         (("publish",), ["CHANNEL", "EVENT", "DATA", "--socket-id", "Example"]),
         (("listen",), ["CHANNEL", "--url", "--key", "--json", "Example"]),
         (("config", "check"), ["--config", "Example"]),

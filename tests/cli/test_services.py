@@ -219,10 +219,9 @@ async def test_edge_and_broker_meet_on_a_bus(tmp_path: Path, bus: str) -> None:
             **app,
         }
         edge_ports = ("--port", "0", "--metrics-port", "0")
-        broker_ports = ("--grpc-port", "0", "--metrics-port", "0")
         async with (
             Pogo(tmp_path, "edge", *edge_ports, env=env) as edge,
-            Pogo(tmp_path, "broker", *broker_ports, env=env) as broker,
+            Pogo(tmp_path, "broker", *ANY_PORT, env=env) as broker,
         ):
             url = f"{HOST}:{(await edge.logged('ready'))['port']}"
             target = f"{HOST}:{(await broker.logged('ready'))['grpc_port']}"
@@ -243,7 +242,7 @@ async def test_edge_and_broker_meet_on_a_bus(tmp_path: Path, bus: str) -> None:
 @pytest.mark.parametrize("command", ["edge", "broker"])
 async def test_jetstream_is_off(tmp_path: Path, command: str) -> None:
     """It cannot work, and the message says how it can: exit code 2."""
-    ports = ("--metrics-port", "0", "--port" if command == "edge" else "--grpc-port", "0")
+    ports = ANY_PORT[:2] + ANY_PORT[4:] if command == "edge" else ANY_PORT
     async with PlainNatsServer(tmp_path / "nats") as server:
         env = {
             "POGO_BUS": "nats",
@@ -260,12 +259,12 @@ async def test_jetstream_is_off(tmp_path: Path, command: str) -> None:
 
 async def test_a_host_that_is_none_is_no_taken_port(tmp_path: Path) -> None:
     """A configuration that cannot work is exit code 2, and the reason is the system's own."""
-    for command, flags in (("serve", ANY_PORT), ("broker", ANY_PORT[2:])):
+    for command in ("serve", "broker"):
         env = {"POGO_BUS": "nats", "POGO_APP_ID": "a", "POGO_APP_SECRET": "s"}
         if command == "serve":
             env = {}
         code, out, err = await run_pogo(
-            tmp_path, command, *flags, "--host", "no.such.invalid", env=env
+            tmp_path, command, *ANY_PORT, "--host", "no.such.invalid", env=env
         )
 
         assert (2, "") == (code, out)
@@ -329,3 +328,4 @@ def test_a_configured_banner_names_the_server(tmp_path: Path, apps: str, flags: 
         f" listen my-channel --url http://127.0.0.1:1 --config own.toml{flags}"
     )
     assert lines["Publish"].endswith(f" --broker 127.0.0.1:2 --config own.toml{flags}")
+    assert "http://127.0.0.1:1/apps/one" == lines["HTTP API"]

@@ -3,6 +3,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
+from pogo.bus import BusUnavailableError
 from pogo.cluster import BROKER, ChannelCount, ClusterQueries, Edges, Ids, Membership
 from pogo.rpc.v1.cluster_pb2 import Question
 from tests.edge.helpers import APP, Client, Edge, eventually, two_edges
@@ -58,6 +59,31 @@ async def test_channels(cluster: Cluster) -> None:
         assert Ids(frozenset({"1", "2"}), complete=True) == await queries.members(APP, "presence-a")
         assert Ids(frozenset(), complete=True) == await queries.members(APP, "news")
         assert 3 == (await queries.connections(APP)).count
+
+
+async def test_named_channels(cluster: Cluster) -> None:
+    """Only what is named is told, each channel once, and not those that nobody has."""
+    one, two, queries = cluster
+    async with Client(one.url()) as first, Client(two.url()) as second:
+        for client in (first, second):
+            await client.subscribe("news")
+            await client.subscribe("olds")
+        found = await queries.named(APP, ["news", "nobody", "news"])
+
+    assert {"news": ChannelCount(2, 0)} == found.by_name
+    assert found.complete
+
+
+async def test_who_hears_no_answers_asks_nothing() -> None:
+    """Before it is started and after it is stopped, it says so at once."""
+    async with two_edges() as (one, _):
+        asking = Edges(one.bus, Membership(one.registry, BROKER, "broker", ready=True))
+        with pytest.raises(BusUnavailableError):
+            await asking.ask(Question(app_id=APP))
+        asking.start()
+        asking.stop()
+        with pytest.raises(BusUnavailableError):
+            await asking.ask(Question(app_id=APP))
 
 
 async def test_many_channels_come_in_parts(cluster: Cluster) -> None:

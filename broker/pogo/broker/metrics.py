@@ -13,6 +13,7 @@ from pogo.rpc.v1.status import StatusCode
 
 DropReason = Literal[
     "bus_down",
+    "uncached",
     "shard_queue_full",
     "broker_queue_full",
     "late",
@@ -20,7 +21,8 @@ DropReason = Literal[
     "worker_died",
     "shutdown",
 ]
-"""Why a message was lost: `late` is queued for too long, `unconfirmed` what the bus says."""
+"""Why a message was lost: `late` is queued for too long, `uncached` not recorded although its
+channel is a cache channel, `unconfirmed` what the bus says."""
 
 DROP_REASONS: tuple[DropReason, ...] = get_args(DropReason)
 
@@ -31,6 +33,9 @@ first had another body, or the first's fate stayed `unknown` for as long as a re
 RecordFailure = Literal["claim", "settle"]
 """What could not be recorded of a message id: that it is under way (then nothing is published), or
 how it ended (then it counts as under way for some seconds more)."""
+
+RateKind = Literal["events", "reads"]
+"""What an app may have so many of in a second: what it publishes, and what it asks."""
 
 BATCH_SIZES = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000)
 CONFIRM_SECONDS = (0.0002, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
@@ -67,6 +72,12 @@ class BrokerMetrics:
             "pogo_websocket_publish_record_failures",
             "Message ids of which something could not be recorded.",
             ["record"],
+            registry=registry,
+        )
+        rate_limited = Counter(
+            "pogo_websocket_rate_limited_calls",
+            "Calls that were refused because their app had reached a rate, by what it limits.",
+            ["kind"],
             registry=registry,
         )
         self._attempts = Gauge(
@@ -108,6 +119,7 @@ class BrokerMetrics:
         self._record_failures = {
             name: record_failures.labels(name) for name in get_args(RecordFailure)
         }
+        self._rate_limited = {kind: rate_limited.labels(kind) for kind in get_args(RateKind)}
         self._dropped = {reason: dropped.labels(reason) for reason in DROP_REASONS}
 
     def answered(self, outcomes: Sequence[Outcome]) -> None:
@@ -129,6 +141,10 @@ class BrokerMetrics:
         """Count message ids of which something could not be recorded."""
         self._record_failures[record].inc(message_ids)
 
+    def rate_limited(self, kind: RateKind) -> None:
+        """Count one call that an app's rate did not let through."""
+        self._rate_limited[kind].inc()
+
     def watch_attempts(self, read: Callable[[], int]) -> None:
         """Let the gauge read how many attempts there are whenever it is asked."""
         self._attempts.set_function(read)
@@ -142,8 +158,10 @@ class BrokerMetrics:
         """Let the gauges read these queues whenever they are asked."""
         self._queued.set_function(lambda: queues.load.messages)
         self._queued_bytes.set_function(lambda: queues.load.bytes)
-        for number, shard in enumerate(queues.shards):
-            self._shard_queued.labels(str(number)).set_function(partial(_messages, shard.load))
+        for prefix, shards in (("", queues.shards), ("cache-", queues.cache_shards)):
+            for number, shard in enumerate(shards):
+                gauge = self._shard_queued.labels(f"{prefix}{number}")
+                gauge.set_function(partial(_messages, shard.load))
 
 
 def _messages(load: Load) -> float:

@@ -13,22 +13,37 @@ from prometheus_client import CollectorRegistry
 from pogo.broker.apps import AppDirectory
 from pogo.broker.attempts import Attempts
 from pogo.broker.auth import Authenticator
+from pogo.broker.cache import CachedEvents
 from pogo.broker.grpc_service import BrokerService
 from pogo.broker.health import SERVICE, Health
+from pogo.broker.http import HttpApi
 from pogo.broker.live_edges import LiveEdges
 from pogo.broker.message_ids import LIFETIMES, Lifetimes
 from pogo.broker.metrics import BrokerMetrics
 from pogo.broker.publisher import Publisher
+from pogo.broker.rates import AppRates
 from pogo.broker.repeats import Repeats
+from pogo.broker.webhooks import Webhooks
 from pogo.bus import Bus
 from pogo.bus.connection import describe
-from pogo.cluster import BROKER, TIMING, Listener, Membership, Timing
+from pogo.cluster import (
+    BROKER,
+    TIMING,
+    ClusterQueries,
+    Edges,
+    Listener,
+    LiveNodes,
+    Membership,
+    Timing,
+)
 from pogo.records import Records
+from pogo.records.memory import MemoryRecords
 from pogo.registry import Registry, RegistryError
 from pogo.rpc.v1 import broker_pb2_grpc
 from pogo.serving import listen_grpc, quiet_callers_faults
 from pogo.settings import App, Settings
 from pogo.telemetry import get_logger
+from pogo.webhooks import WebhookStore
 
 MIN_REQUEST = 4 * 1024 * 1024
 """Bytes of one request that are always taken: gRPC's own default."""
@@ -60,8 +75,10 @@ log = get_logger()
 class BrokerServer(Listener):
     """Listens for publishers by gRPC, and publishes on the bus.
 
-    The bus, the registry and the records are the caller's: started before `start`, closed after
-    `stop`.
+    Those that come by HTTP reach `http_api` through a server of the caller's. The bus, the registry
+    and the records are the caller's too: started before `start`, closed after `stop`. So is what
+    cache channels remember, `cache`; when not given, it is the broker's own. Webhooks are looked
+    after if there is a `webhook_store`, which is the caller's and may be started later, too.
     """
 
     def __init__(
@@ -74,6 +91,8 @@ class BrokerServer(Listener):
         metrics: CollectorRegistry,
         timing: Timing = TIMING,
         lifetimes: Lifetimes = LIFETIMES,
+        cache: Records | None = None,
+        webhook_store: WebhookStore | None = None,
     ) -> None:
         self._settings = settings
         self._bus = bus
@@ -88,20 +107,61 @@ class BrokerServer(Listener):
         self.grpc_port = settings.grpc_port
         """The port that gRPC listens on; before `start`, the one asked for."""
         counts = BrokerMetrics(metrics)
+        cache = cache or MemoryRecords(settings.cache_bytes)
+        self.cached_events = CachedEvents(cache)
         self.publisher = Publisher(
-            settings, apps=self._apps, bus=bus, live_edges=self._live_edges, metrics=counts
+            settings,
+            apps=self._apps,
+            bus=bus,
+            live_edges=self._live_edges,
+            metrics=counts,
+            cache=cache,
         )
+        self.rates = AppRates(LiveNodes(self._membership, BROKER), counts)
         self._attempts = Attempts(records, self.publisher, counts, lifetimes)
         self.repeats = Repeats(self._attempts, counts, settings.message_id_wait)
+        self._edges = Edges(bus, self._membership)
+        self.http_api = HttpApi(
+            settings,
+            apps=self._apps,
+            publisher=self.publisher,
+            repeats=self.repeats,
+            queries=ClusterQueries(self._edges),
+            cached_events=self.cached_events,
+            rates=self.rates,
+            metrics=metrics,
+        )
+        self._webhooks: Webhooks | None = None
+        if webhook_store is not None:
+            self._webhooks = Webhooks(
+                settings,
+                store=webhook_store,
+                registry=registry,
+                membership=self._membership,
+                metrics=metrics,
+            )
 
     @property
     def sees_cluster(self) -> bool:
         """Whether it has seen the nodes of the cluster."""
         return self._membership.known
 
+    @property
+    def unavailable(self) -> str:
+        """Why it does not serve; empty while it does."""
+        if self._draining:
+            return "the broker is shutting down"
+        if not self._bus.connected:
+            return "the bus is away"
+        return "" if self.sees_cluster else "the nodes of the cluster have not been seen yet"
+
     def replace_apps(self, apps: Iterable[App]) -> None:
         """Publish for these apps from now on; tokens are verified against them anew."""
+        apps = tuple(apps)
         self._apps.replace(apps)
+        self.rates.keep(apps)
+        if self._webhooks is not None:
+            self._webhooks.replace_apps(apps)
 
     async def start(self) -> None:
         """Begin to listen and to publish.
@@ -114,8 +174,11 @@ class BrokerServer(Listener):
         host = self._settings.host
         self.grpc_port = listen_grpc(server, host, self.grpc_port)
         self.publisher.start()
+        self._edges.start()
         self._bus.add_status_listener(self._bus_changed)
         self._membership.add_listener(self)
+        if self._webhooks is not None:
+            self._webhooks.start()
         self._membership.start()
         self._health.serving = self._can_serve
         await self._health.start()
@@ -136,11 +199,16 @@ class BrokerServer(Listener):
         timeout = self._settings.shutdown_timeout
         refusing = asyncio.create_task(server.stop(timeout))
         # What has a message id comes to the publisher only once that is recorded.
-        await asyncio.gather(self.publisher.drain(timeout), self._attempts.drain(timeout))
+        await asyncio.gather(
+            self.publisher.drain(timeout),
+            self._attempts.drain(timeout),
+            self._stop_webhooks(timeout),
+        )
         # Watching the health ends only with the server, so it would take the whole time.
         await server.stop(REPLY_GRACE)
         await refusing
         await self.publisher.stop()
+        self._edges.stop()
         await self._attempts.stop(RECORDS_WAIT)
         await self._health.stop()
         try:
@@ -150,6 +218,16 @@ class BrokerServer(Listener):
             # Whoever sees that it stands still declares it dead.
             log.warning("broker could not withdraw from the registry", reason=describe(error))
         log.info("broker stopped")
+
+    async def _stop_webhooks(self, timeout: float) -> None:  # noqa: ASYNC109 (running out is no error)
+        """Let another broker look after webhooks, once requests have ended that are under way."""
+        if self._webhooks is None:
+            return
+        try:
+            async with asyncio.timeout(timeout):
+                await self._webhooks.stop()
+        except TimeoutError:
+            log.warning("requests of webhooks are cut off; they will be sent again")
 
     def _make_server(self) -> grpc.aio.Server:
         settings = self._settings
@@ -169,7 +247,9 @@ class BrokerServer(Listener):
             self.repeats,
             apps=self._apps,
             authenticator=Authenticator(self._apps),
+            rates=self.rates,
             max_batch=settings.max_batch,
+            max_channels=settings.max_channels,
         )
         broker_pb2_grpc.add_BrokerServicer_to_server(service, server)
         health_pb2_grpc.add_HealthServicer_to_server(self._health.servicer, server)

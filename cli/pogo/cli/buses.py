@@ -1,4 +1,4 @@
-"""The bus, the registry and the records that the settings ask for."""
+"""The bus, the registry, the records and the webhook store that the settings ask for."""
 
 import contextlib
 from collections.abc import Iterator
@@ -9,12 +9,16 @@ from pogo.cli.errors import UsageError
 from pogo.records import Records
 from pogo.registry import Registry
 from pogo.settings import Settings
+from pogo.webhooks import WebhookStore
 
 if TYPE_CHECKING:
     from pogo.bus.redis import RedisOptions
 
 _MESSAGES = "pogo_messages"
 """The bucket of the records of message ids."""
+
+_CACHE = "pogo_cache"
+"""The bucket of what cache channels remember."""
 
 
 def open_bus(settings: Settings) -> Bus:
@@ -68,21 +72,61 @@ def open_records(settings: Settings) -> Records:
     Raises:
         UsageError: What they need is not installed.
     """
+    return _open_bucket(settings, _MESSAGES, settings.message_id_bytes)
+
+
+def open_cache(settings: Settings) -> Records:
+    """Make the records of cache channels, on the servers of the bus; they are not started yet.
+
+    Raises:
+        UsageError: What they need is not installed.
+    """
+    return _open_bucket(settings, _CACHE, settings.cache_bytes)
+
+
+def _open_bucket(settings: Settings, bucket: str, max_bytes: int) -> Records:
     with _what_is_needed(settings):
         match settings.bus:
             case "memory":
                 from pogo.records.memory import MemoryRecords
 
-                return MemoryRecords(settings.message_id_bytes)
+                return MemoryRecords(max_bytes)
             case "nats":
                 from pogo.records.nats import NatsRecords, StreamOptions
 
-                options = StreamOptions(settings.nats_replicas, settings.message_id_bytes)
-                return NatsRecords(settings.nats_url, _MESSAGES, options)
+                options = StreamOptions(settings.nats_replicas, max_bytes)
+                return NatsRecords(settings.nats_url, bucket, options)
             case "redis":
                 from pogo.records.redis import RedisRecords
 
-                return RedisRecords(redis_options(settings), _MESSAGES)
+                return RedisRecords(redis_options(settings), bucket)
+
+
+def open_webhook_store(settings: Settings) -> WebhookStore:
+    """Make the store of webhooks, on the servers of the bus; it is not started yet.
+
+    Raises:
+        UsageError: What it needs is not installed.
+    """
+    size = settings.webhook_queue_size
+    with _what_is_needed(settings):
+        match settings.bus:
+            case "memory":
+                from pogo.webhooks.memory import MemoryWebhookStore
+
+                return MemoryWebhookStore(size, settings.webhook_queue_bytes)
+            case "nats":
+                from pogo.webhooks.nats import NatsWebhookStore, StreamOptions
+
+                queues = StreamOptions(settings.nats_replicas, settings.webhook_queue_bytes)
+                # It tells of what is in the registry, and of the events of the last commits.
+                bound = settings.nats_registry_bytes + settings.webhook_queue_bytes
+                ledgers = StreamOptions(settings.nats_replicas, bound)
+                return NatsWebhookStore(settings.nats_url, size, queues, ledgers)
+            case "redis":
+                from pogo.webhooks.redis import RedisWebhookStore
+
+                return RedisWebhookStore(redis_options(settings), size)
 
 
 @contextlib.contextmanager

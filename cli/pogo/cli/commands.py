@@ -35,7 +35,7 @@ Port = Annotated[
         min=0, max=_MAX_PORT, metavar="PORT", help="WebSocket and HTTP port; 0 takes any free one."
     ),
 ]
-AuthPort = Annotated[
+HttpPort = Annotated[
     int | None,
     typer.Option(min=0, max=_MAX_PORT, metavar="PORT", help="HTTP port; 0 takes any free one."),
 ]
@@ -97,21 +97,23 @@ def edge(
     run_edge(config, {"host": host, "port": port, "metrics_port": metrics_port})
 
 
-@app.command(epilog="Example: `pogo broker --config pogo.toml --host 0.0.0.0`")
+@app.command(epilog="Example: `pogo broker --config pogo.toml --port 8081`")
 def broker(
     *,
     config: Config = None,
     host: Host = None,
+    port: HttpPort = None,
     grpc_port: GrpcPort = None,
     metrics_port: MetricsPort = None,
 ) -> None:
-    """Run one broker: it takes events by gRPC, and puts them on the bus.
+    """Run one broker: it takes events by gRPC and by HTTP, and puts them on the bus.
 
     Ctrl-C or SIGTERM stops it, a second one ends it at once; SIGHUP reads the apps again.
     """
     from pogo.cli.services import run_broker
 
-    run_broker(config, {"host": host, "grpc_port": grpc_port, "metrics_port": metrics_port})
+    flags = {"host": host, "port": port, "grpc_port": grpc_port, "metrics_port": metrics_port}
+    run_broker(config, flags)
 
 
 @app.command(epilog="Example: `pogo authsvc --config pogo.toml --port 8082 --grpc-port 50052`")
@@ -119,7 +121,7 @@ def authsvc(
     *,
     config: Config = None,
     host: Host = None,
-    port: AuthPort = None,
+    port: HttpPort = None,
     grpc_port: GrpcPort = None,
     metrics_port: MetricsPort = None,
 ) -> None:

@@ -97,6 +97,7 @@ class LocalServer:
             ("Listen", f"{pogo} listen my-channel{listen}"),
             ("Publish", f"""{pogo} publish my-channel hello '{{"from":"me"}}'{publish}"""),
             ("", ""),
+            ("HTTP API", f"{url}/apps/{self._settings.apps[0].id}"),
             ("gRPC", grpc),
             ("Metrics", metrics),
             ("Apps", ", ".join(app.id for app in self._settings.apps)),

@@ -8,17 +8,19 @@ from prometheus_client import CollectorRegistry, GCCollector, ProcessCollector
 
 from pogo.authsvc import Auth, AuthServer
 from pogo.broker.events import Event
+from pogo.broker.http import HttpServer
 from pogo.broker.server import BrokerServer
 from pogo.broker.status import Outcome
 from pogo.cli.addresses import address
 from pogo.cli.apps import reloader, with_apps
-from pogo.cli.buses import open_bus, open_records, open_registry
+from pogo.cli.buses import open_bus, open_cache, open_records, open_registry
 from pogo.cli.configuration import cautions, load
 from pogo.cli.demo import Publish, demo_pages
 from pogo.cli.errors import UsageError
 from pogo.cli.local import LocalServer, Ports, make_app
 from pogo.cli.local_auth import LocalAuthService
 from pogo.cli.runner import Node, Part, run_node
+from pogo.cli.webhook_store import WebhookStorePart
 from pogo.edge.server import EdgeServer
 from pogo.settings import App, Settings
 from pogo.telemetry import MetricsServer, configure_logging, get_logger
@@ -92,9 +94,19 @@ def _serve(
 ) -> Node:
     metrics = _metrics()
     bus, registry = open_bus(settings), open_registry(settings)
-    records = open_records(settings)
-    broker = BrokerServer(settings, bus=bus, registry=registry, records=records, metrics=metrics)
+    records, cache = open_records(settings), open_cache(settings)
+    webhooks = WebhookStorePart(settings)
+    broker = BrokerServer(
+        settings,
+        bus=bus,
+        registry=registry,
+        records=records,
+        metrics=metrics,
+        cache=cache,
+        webhook_store=webhooks.store,
+    )
     pages = web.Application() if demo is None else demo_pages(demo, _publish_by(broker, demo))
+    broker.http_api.add_routes(pages)
     auth = Auth(settings, metrics) if settings.auth_upstream else None
     if auth is not None:
         auth.add_routes(pages)
@@ -105,6 +117,8 @@ def _serve(
         metrics=metrics,
         pages=pages,
         auth_service=None if auth is None else LocalAuthService(auth),
+        cache=cache,
+        webhook_store=webhooks.store,
     )
     page = MetricsServer(metrics, settings.metrics_host, settings.metrics_port)
     return Node(
@@ -112,6 +126,8 @@ def _serve(
             Part(bus.start, bus.close),
             Part(registry.start, registry.close),
             Part(records.start, records.close),
+            Part(cache.start, cache.close),
+            Part(webhooks.start, webhooks.close),
             *([] if auth is None else [Part(_nothing, auth.close)]),
             _edge_part(edge, settings),
             _broker_part(broker, settings),
@@ -123,6 +139,7 @@ def _serve(
             settings,
             read,
             [
+                webhooks.replace_apps,
                 edge.replace_apps,
                 broker.replace_apps,
                 *([] if auth is None else [auth.replace_apps]),
@@ -133,37 +150,62 @@ def _serve(
 
 def _edge(settings: Settings, read: Callable[[], Settings]) -> Node:
     metrics = _metrics()
-    bus, registry = open_bus(settings), open_registry(settings)
-    edge = EdgeServer(settings, bus=bus, registry=registry, metrics=metrics)
+    bus, registry, cache = open_bus(settings), open_registry(settings), open_cache(settings)
+    webhooks = WebhookStorePart(settings)
+    edge = EdgeServer(
+        settings,
+        bus=bus,
+        registry=registry,
+        metrics=metrics,
+        cache=cache,
+        webhook_store=webhooks.store,
+    )
     page = MetricsServer(metrics, settings.metrics_host, settings.metrics_port)
     return Node(
         parts=[
             Part(bus.start, bus.close),
             Part(registry.start, registry.close),
+            Part(cache.start, cache.close),
+            Part(webhooks.start, webhooks.close),
             _edge_part(edge, settings),
             _page_part(page, settings),
         ],
         announce=lambda: _log.info("ready", port=edge.port, metrics_port=page.port),
-        reload=reloader(settings, read, [edge.replace_apps]),
+        reload=reloader(settings, read, [webhooks.replace_apps, edge.replace_apps]),
     )
 
 
 def _broker(settings: Settings, read: Callable[[], Settings]) -> Node:
     metrics = _metrics()
     bus, registry = open_bus(settings), open_registry(settings)
-    records = open_records(settings)
-    broker = BrokerServer(settings, bus=bus, registry=registry, records=records, metrics=metrics)
+    records, cache = open_records(settings), open_cache(settings)
+    webhooks = WebhookStorePart(settings)
+    broker = BrokerServer(
+        settings,
+        bus=bus,
+        registry=registry,
+        records=records,
+        metrics=metrics,
+        cache=cache,
+        webhook_store=webhooks.store,
+    )
+    http = HttpServer(settings, broker.http_api, lambda: broker.unavailable)
     page = MetricsServer(metrics, settings.metrics_host, settings.metrics_port)
     return Node(
         parts=[
             Part(bus.start, bus.close),
             Part(registry.start, registry.close),
             Part(records.start, records.close),
+            Part(cache.start, cache.close),
+            Part(webhooks.start, webhooks.close),
             _broker_part(broker, settings),
+            Part(http.start, http.stop, address(settings.host, settings.port), "--port"),
             _page_part(page, settings),
         ],
-        announce=lambda: _log.info("ready", grpc_port=broker.grpc_port, metrics_port=page.port),
-        reload=reloader(settings, read, [broker.replace_apps]),
+        announce=lambda: _log.info(
+            "ready", port=http.port, grpc_port=broker.grpc_port, metrics_port=page.port
+        ),
+        reload=reloader(settings, read, [webhooks.replace_apps, broker.replace_apps]),
     )
 
 

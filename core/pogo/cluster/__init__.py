@@ -6,6 +6,7 @@ every view of the cluster is a pure function of the registry's keys.
 
 from pogo.cluster.feed import LiveFeed, View
 from pogo.cluster.listener import Listener
+from pogo.cluster.live_nodes import LiveNodes
 from pogo.cluster.membership import BROKER, EDGE, TIMING, Membership, Timing
 from pogo.cluster.nodes import Node
 from pogo.cluster.queries import ChannelCount, Channels, ClusterQueries, Count, Ids
@@ -26,6 +27,7 @@ __all__ = [
     "Ids",
     "Listener",
     "LiveFeed",
+    "LiveNodes",
     "Membership",
     "Node",
     "Timing",

@@ -4,8 +4,10 @@ Every result says whether it is complete: whether all live edges have answered, 
 could tell which those are. What is not complete is a lower bound.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
+from pogo.cluster.coalescing import Coalescing
 from pogo.cluster.questions import Answers, Edges
 from pogo.rpc.v1.cluster_pb2 import (
     ChannelsQuestion,
@@ -55,11 +57,13 @@ class ClusterQueries:
     """Asks the edges of the cluster.
 
     Every method takes a second at the most, and raises `BusError` where the bus does not take the
-    question, or `TooManyQuestionsError`.
+    question, or `TooManyQuestionsError`. Who asks what somebody else is being answered gets the
+    same answer, which may be as old as that question: a second.
     """
 
     def __init__(self, edges: Edges) -> None:
         self._edges = edges
+        self._coalescing = Coalescing(edges.ask)
 
     async def channels(self, app_id: str, prefix: str = "") -> Channels:
         """Tell which channels of an app are occupied; their names begin with `prefix`."""
@@ -70,19 +74,27 @@ class ClusterQueries:
         found = await self._channels(app_id, ChannelsQuestion(name=name))
         return found.by_name.get(name, ChannelCount(0, 0)), found.complete
 
+    async def named(self, app_id: str, names: Iterable[str]) -> Channels:
+        """Count these channels; those that have nobody are not in the answer."""
+        wanted = sorted(set(names))
+        found = await self._channels(app_id, ChannelsQuestion(names=wanted))
+        # An edge that does not know of `names` tells of all of its channels.
+        by_name = {name: found.by_name[name] for name in wanted if name in found.by_name}
+        return Channels(by_name, found.complete)
+
     async def members(self, app_id: str, channel: str) -> Ids:
         """Tell who is present on a presence channel."""
         question = Question(app_id=app_id, members=MembersQuestion(channel=channel))
-        return _ids(await self._edges.ask(question))
+        return _ids(await self._coalescing.ask(question))
 
     async def users(self, app_id: str) -> Ids:
         """Tell who is signed in."""
-        return _ids(await self._edges.ask(Question(app_id=app_id, users=UsersQuestion())))
+        return _ids(await self._coalescing.ask(Question(app_id=app_id, users=UsersQuestion())))
 
     async def connections(self, app_id: str) -> Count:
         """Count the connections of an app."""
         question = Question(app_id=app_id, connections=ConnectionsQuestion())
-        return _count(await self._edges.ask(question))
+        return _count(await self._coalescing.ask(question))
 
     async def terminate(self, app_id: str, user_id: str) -> Count:
         """Close all connections of a signed-in user; returns how many were closed."""
@@ -90,7 +102,7 @@ class ClusterQueries:
         return _count(await self._edges.ask(question))
 
     async def _channels(self, app_id: str, ask: ChannelsQuestion) -> Channels:
-        answers = await self._edges.ask(Question(app_id=app_id, channels=ask))
+        answers = await self._coalescing.ask(Question(app_id=app_id, channels=ask))
         by_name: dict[str, ChannelCount] = {}
         for part in answers.parts:
             for state in part.channels:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 from google.protobuf.message import DecodeError
 
-from pogo.bus import Bus, Message, Subscription
+from pogo.bus import Bus, BusUnavailableError, Message, Subscription
 from pogo.cluster.membership import EDGE, Membership
 from pogo.rpc.v1.cluster_pb2 import Answer, Question
 from pogo.telemetry import get_logger
@@ -77,8 +77,10 @@ class Edges:
 
         Raises:
             TooManyQuestionsError: Too many wait already.
-            BusError: The bus does not take the question.
+            BusError: The bus does not take the question, or answers are not heard any more.
         """
+        if self._subscription is None:
+            raise BusUnavailableError("answers are not heard here")
         if len(self._open) >= MAX_OPEN:
             raise TooManyQuestionsError(f"{MAX_OPEN} questions wait for answers")
         question.id = secrets.token_bytes(8)

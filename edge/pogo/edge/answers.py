@@ -101,11 +101,13 @@ class Answers:
 
 
 def _channel_states(hub: Hub, app_id: str, ask: ChannelsQuestion) -> Iterator[ChannelState]:
-    """Go through an app's channels that begin with a prefix, or the one with that name."""
-    channels = hub.channels(app_id)
-    if ask.name:
-        channel = hub.channel(app_id, ask.name)
-        channels = [] if channel is None else [channel]
+    """Go through an app's channels that begin with a prefix, or those with these names."""
+    names = [ask.name] if ask.name else ask.names
+    if names:
+        found = (hub.channel(app_id, name) for name in names)
+        channels = [channel for channel in found if channel is not None]
+    else:
+        channels = hub.channels(app_id)
     for channel in channels:
         if channel.name.startswith(ask.prefix):
             presence = hub.presence(channel)
