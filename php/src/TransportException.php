@@ -7,8 +7,9 @@ namespace Pogo\WebSocket;
 /**
  * A call as a whole failed: the broker was not reached, did not answer in time, or refused it.
  *
- * Its events were not published for certain; `UNAUTHENTICATED`, `PERMISSION_DENIED` and
- * `INVALID_ARGUMENT` mean that they were not published at all. The code is gRPC's number.
+ * Its events were not published for certain; `UNAUTHENTICATED`, `PERMISSION_DENIED`,
+ * `INVALID_ARGUMENT` and `RESOURCE_EXHAUSTED` (too many bytes, or the app has reached its
+ * `event_rate`) mean that they were not published at all. The code is gRPC's number.
  */
 final class TransportException extends \RuntimeException
 {

@@ -66,7 +66,8 @@ class Node:
         # Between the node and its bus server, if there is one.
         self._cable = cable
         self._command = command
-        self._settings = {**settings, port: str(self.port)}
+        # What a broker answers by HTTP is nobody's business here.
+        self._settings = {"POGO_PORT": "0", **settings, port: str(self.port)}
         self._folder = folder
         self._lives: list[_Life] = []
         self._numbers = itertools.count()
@@ -110,6 +111,10 @@ class Node:
     def terminate(self) -> None:
         """Ask the process to end, with SIGTERM."""
         self._lives[-1].send(signal.SIGTERM)
+
+    def reload(self) -> None:
+        """Ask the process to read its apps again, with SIGHUP."""
+        self._lives[-1].send(signal.SIGHUP)
 
     async def ended(self) -> int:
         """Wait until the process has ended, and return its exit status."""

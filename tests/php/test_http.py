@@ -1,4 +1,7 @@
-"""The transport `http`, against a stand-in for the HTTP API of a Pusher-compatible server."""
+"""The transport `http`, against a server that answers as no server of Pogo's can be made to.
+
+Against Pogo's own HTTP API it is tested in `test_http_api.py`.
+"""
 
 import asyncio
 import json
@@ -7,7 +10,6 @@ from collections.abc import AsyncIterator
 
 import pytest
 import pytest_asyncio
-from pydantic import SecretStr
 
 from tests.broker.helpers import APP
 from tests.php.conftest import StartPhp
@@ -19,9 +21,9 @@ TEXT = json.dumps({"title": "Grüße/世界 🎉"}, ensure_ascii=False)
 EVENT = ("news", "headline", TEXT)
 
 
-@pytest_asyncio.fixture(name="api", params=["", "/prefix"])
-async def _api(request: pytest.FixtureRequest) -> AsyncIterator[PusherApi]:
-    async with PusherApi(APP, prefix=request.param) as api:
+@pytest_asyncio.fixture(name="api")
+async def _api() -> AsyncIterator[PusherApi]:
+    async with PusherApi() as api:
         yield api
 
 
@@ -31,42 +33,24 @@ async def _php(api: PusherApi, start_php: StartPhp) -> AsyncIterator[Php]:
         yield php
 
 
-async def test_events(api: PusherApi, php: Php) -> None:
-    """Events and broadcasts go to the same end point, each signed, on one connection."""
+async def test_requests(api: PusherApi, php: Php) -> None:
+    """Each call has an idempotency key of its own; a batch goes in calls of ten."""
     assert (0, "") == await php.outcome("publish", *EVENT, "1.2", "my-id")
     assert (0, "") == await php.outcome("broadcast", ["a", "b"], "headline", TEXT)
-    assert 0 == await php.code(PUBLISH, APP.id, *EVENT)
-    assert 0 == await php.code(BROADCAST_MULTI, APP.id, '["a"]', "headline", TEXT)
+    await php.call("publishBatch", *[EVENT] * 12)
 
     event = {"name": "headline", "data": TEXT}
+    items = [{**event, "channel": "news"}] * 12
     expected = [
         {**event, "channels": ["news"], "socket_id": "1.2"},
         {**event, "channels": ["a", "b"]},
-        {**event, "channels": ["news"]},
-        {**event, "channels": ["a"]},
+        {"batch": items[:10]},
+        {"batch": items[10:]},
     ]
 
     assert expected == api.requests
     assert "my-id" == api.ids[0]
     assert 4 == len(set(api.ids))
-    # That of the class and that of the functions.
-    assert 2 == len(api.connections)
-
-
-async def test_batches(api: PusherApi, php: Php) -> None:
-    """A batch goes in calls of ten, in its order, on one connection."""
-    events = [("news", "headline", str(number), "1.2") for number in range(25)]
-    answer = await php.call("publishBatch", *events)
-
-    assert {"outcomes": [[0, ""]] * 25} == answer
-    assert [10, 10, 5] == [len(request["batch"]) for request in api.requests]
-    sent = [event for request in api.requests for event in request["batch"]]
-    expected = {"channel": "news", "name": "headline", "data": "0", "socket_id": "1.2"}
-
-    assert expected == sent[0]
-    assert [str(number) for number in range(25)] == [event["data"] for event in sent]
-    assert 3 == len(set(api.ids))
-    assert 1 == len(api.connections)
 
 
 async def test_codes(api: PusherApi, php: Php) -> None:
@@ -98,21 +82,6 @@ async def test_errors(api: PusherApi, php: Php) -> None:
     answer = await php.call("publishBatch", *[EVENT] * 12)
 
     assert [0] * 10 + [8] * 2 == [code for code, _ in answer["outcomes"]]
-
-
-async def test_a_wrong_secret(api: PusherApi, start_php: StartPhp) -> None:
-    """A signature by another secret is refused, and neither is shown."""
-    wrong = "a-wrong-secret-that-nobody-may-see"
-    thief = APP.model_copy(update={"secret": SecretStr(wrong)})
-    async with start_php("unused:1", thief, TRANSPORT="http", URL=api.url) as php:
-        answer = await php.call("publish", *EVENT)
-
-        assert "UNAUTHENTICATED" == answer["error"]
-        assert "invalid signature" in answer["message"]
-        assert 6 == await php.code(PUBLISH, APP.id, *EVENT)
-        assert wrong not in php.log
-        assert "auth_signature" not in php.log
-    assert [] == api.requests
 
 
 @pytest.mark.parametrize("calls_before", [0, 3])

@@ -11,6 +11,7 @@ from pogo.broker.auth import AuthenticationError, Authenticator
 from pogo.broker.events import Event, parse_channels
 from pogo.broker.message_ids import MAX_LENGTH, ConflictError
 from pogo.broker.publisher import Publisher
+from pogo.broker.rates import AppRates, count_messages
 from pogo.broker.repeats import Repeats
 from pogo.broker.status import Outcome
 from pogo.rpc.v1 import broker_pb2, broker_pb2_grpc
@@ -21,6 +22,9 @@ _WIRE = {code: broker_pb2.Status.Value(f"STATUS_{code.name}") for code in Status
 
 REPLY_MARGIN = 0.1
 """Seconds before a caller's deadline at which a repeat does not wait any longer."""
+
+RETRY_AFTER = "retry-after-ms"
+"""The trailing metadata that says when a call would not be refused for its app's rate any more."""
 
 _Context = grpc.aio.ServicerContext[Any, Any]
 
@@ -34,7 +38,9 @@ class BrokerService(broker_pb2_grpc.BrokerServicer):
     - PERMISSION_DENIED: an event is for another app than the token's;
     - INVALID_ARGUMENT: a PublishBatch has more than `max_batch` events, or a message_id is too
       long;
-    - ALREADY_EXISTS: a message_id was used for something else before.
+    - ALREADY_EXISTS: a message_id was used for something else before;
+    - RESOURCE_EXHAUSTED: the app has reached its `event_rate`. Nothing was published; the trailing
+      metadata `retry-after-ms` says when the call would be let through.
     """
 
     def __init__(
@@ -44,13 +50,17 @@ class BrokerService(broker_pb2_grpc.BrokerServicer):
         *,
         apps: AppDirectory,
         authenticator: Authenticator,
+        rates: AppRates,
         max_batch: int,
+        max_channels: int,
     ) -> None:
         self._publisher = publisher
         self._repeats = repeats
+        self._rates = rates
         self._apps = apps
         self._authenticator = authenticator
         self._max_batch = max_batch
+        self._max_channels = max_channels
 
     async def Publish(  # noqa: N802 (the contract's name)
         self, request: broker_pb2.PublishRequest, context: _Context
@@ -100,11 +110,13 @@ class BrokerService(broker_pb2_grpc.BrokerServicer):
         """Publish, at most once what has a message id."""
         names = [event.message_id for event in events if event.message_id]
         if not names and not message_id:
+            await self._limit(context, app, events)
             return await self._publisher.publish(events, json_data=True)
         if any(len(name.encode()) > MAX_LENGTH for name in (message_id, *names)):
             await context.abort(
                 grpc.StatusCode.INVALID_ARGUMENT, f"a message_id has at most {MAX_LENGTH} bytes"
             )
+        await self._limit(context, app, events)
         remaining = context.time_remaining()
         try:
             return await self._repeats.publish(
@@ -116,6 +128,18 @@ class BrokerService(broker_pb2_grpc.BrokerServicer):
             )
         except ConflictError as error:
             await context.abort(grpc.StatusCode.ALREADY_EXISTS, str(error))
+
+    async def _limit(self, context: _Context, app: App, events: Sequence[Event]) -> None:
+        """End the call if the app has published as much as it may."""
+        if not self._rates.limits(app, "events"):
+            return
+        refusal = self._rates.take_events(app, count_messages(events, self._max_channels))
+        if refusal is not None:
+            await context.abort(
+                grpc.StatusCode.RESOURCE_EXHAUSTED,
+                refusal.detail,
+                ((RETRY_AFTER, str(refusal.retry_after_ms)),),
+            )
 
     async def _authenticate(self, context: _Context) -> App:
         """Tell whose token the call has, or end it."""

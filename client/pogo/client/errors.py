@@ -33,10 +33,12 @@ class PublishError(Exception):
             is wrong, or a clock), `PERMISSION_DENIED` (the app id is not that of the key),
             `INVALID_ARGUMENT` (a batch has too many events, or a message id too many bytes),
             `ALREADY_EXISTS` (the message id is that of something else) or `RESOURCE_EXHAUSTED`
-            (too many bytes).
+            (too many bytes, or the app has reached its `event_rate`).
         detail: What was wrong, for people.
         outcomes: For a batch, what became of each event, in their order; empty where the call was
             refused as a whole.
+        retry_after: Seconds until a call would be let through again, where the app has reached its
+            `event_rate`; `None` for all other errors.
     """
 
     def __init__(
@@ -45,12 +47,14 @@ class PublishError(Exception):
         name: str,
         detail: str,
         outcomes: tuple[Outcome, ...] = (),
+        retry_after: float | None = None,
     ) -> None:
-        super().__init__(code, name, detail, outcomes)
+        super().__init__(code, name, detail, outcomes, retry_after)
         self.code = code
         self.name = name
         self.detail = detail
         self.outcomes = outcomes
+        self.retry_after = retry_after
 
     def __str__(self) -> str:
         number = "" if self.code is None else f" ({self.code.value})"

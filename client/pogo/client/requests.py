@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import cast
 
 import grpc
 import msgspec
@@ -30,6 +31,9 @@ _REFUSED = {
     grpc.StatusCode.ALREADY_EXISTS,
 }
 """Errors by which a broker refuses a call as a whole."""
+
+RETRY_AFTER = "retry-after-ms"
+"""The trailing metadata of a call that was refused because the app has reached its rate."""
 
 _TOO_LARGE = StatusCode.PAYLOAD_TOO_LARGE
 CLOSED = "CANCELLED: the client was closed, or belongs to another event loop"
@@ -159,6 +163,10 @@ def call_error(error: grpc.RpcError, batch_size: int | None = None) -> PublishEr
         if batch_size is not None:
             return PublishError(None, kind.name, f"the batch has too many bytes: {detail}")
         return PublishError(_TOO_LARGE, _TOO_LARGE.name, detail)
+    if kind is grpc.StatusCode.RESOURCE_EXHAUSTED:
+        retry_after = _retry_after(error)
+        if retry_after is not None:
+            return PublishError(None, kind.name, detail, retry_after=retry_after)
     return unconfirmed(f"{kind.name}: {detail}", batch_size)
 
 
@@ -168,6 +176,14 @@ def unconfirmed(detail: str, batch_size: int | None = None) -> PublishError:
     return PublishError(
         outcome.code, outcome.code.name, outcome.detail, (outcome,) * (batch_size or 0)
     )
+
+
+def _retry_after(error: grpc.RpcError) -> float | None:
+    """Return the seconds after which a broker would let a call through; `None` if it says none."""
+    # The stubs have another type, which is no pair.
+    pairs = cast("Iterable[tuple[str, str]]", error.trailing_metadata() or ())
+    milliseconds = dict(pairs).get(RETRY_AFTER, "")
+    return int(milliseconds) / 1000 if milliseconds.isdecimal() else None
 
 
 def _outcome(reply: broker_pb2.PublishReply) -> Outcome:

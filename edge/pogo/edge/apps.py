@@ -5,6 +5,7 @@ from secrets import token_hex
 
 from pydantic import SecretStr
 
+from pogo.edge.counting import Counting
 from pogo.pusher.errors import (
     AppDisabledError,
     CloseError,
@@ -15,21 +16,37 @@ from pogo.pusher.errors import (
 from pogo.pusher.origins import origin_allowed
 from pogo.pusher.policy import AppPolicy
 from pogo.settings import App
+from pogo.webhooks import Endpoints
 
 
 class EdgeApp:
     """One app: its settings in the protocol's terms, and how many connections it has here."""
 
-    __slots__ = ("_settings", "connections", "id", "origins", "policy")
+    __slots__ = (
+        "_settings",
+        "client_event_rate",
+        "client_events_until",
+        "connections",
+        "counting",
+        "id",
+        "origins",
+        "policy",
+        "tells_client_events",
+    )
 
-    def __init__(self, settings: App, default_origins: tuple[str, ...]) -> None:
+    def __init__(
+        self, settings: App, default_origins: tuple[str, ...], endpoints: Endpoints
+    ) -> None:
         self.connections = 0
+        # When all client events of its clients will be paid for (see `pogo.edge.app_rates`).
+        self.client_events_until = 0.0
         self.id = settings.id
-        self.update(settings, default_origins)
+        self.update(settings, default_origins, endpoints)
 
-    def update(self, settings: App, default_origins: tuple[str, ...]) -> None:
+    def update(self, settings: App, default_origins: tuple[str, ...], endpoints: Endpoints) -> None:
         """Take new settings over."""
         self._settings = settings
+        self.client_event_rate = settings.client_event_rate
         self.origins = default_origins
         if settings.allowed_origins is not None:
             self.origins = settings.allowed_origins
@@ -39,6 +56,9 @@ class EdgeApp:
             secrets=tuple(secret.get_secret_value().encode() for secret in secrets if secret),
             client_events=settings.client_events,
         )
+        self.counting = _counting(settings, endpoints)
+        # Whether any webhook wants to know of client events.
+        self.tells_client_events = endpoints.wants(settings.id, "client_event")
 
     @property
     def key(self) -> str:
@@ -49,11 +69,6 @@ class EdgeApp:
     def enabled(self) -> bool:
         """Whether anyone may be connected."""
         return self._settings.enabled
-
-    @property
-    def counts_subscriptions(self) -> bool:
-        """Whether clients are told how many subscribers a channel has."""
-        return self._settings.subscription_count
 
     @property
     def has_watchlists(self) -> bool:
@@ -78,26 +93,42 @@ class EdgeApp:
             raise ConnectionQuotaError(f"the app {self.key} has too many connections")
 
 
+def _counting(settings: App, endpoints: Endpoints) -> Counting:
+    """Tell what of the subscribers of an app's channels somebody wants to know."""
+    if settings.subscription_count:
+        return Counting.CLIENTS
+    if endpoints.wants(settings.id, "subscription_count"):
+        return Counting.NUMBERS
+    if endpoints.wants(settings.id, "channel_occupied", "channel_vacated"):
+        return Counting.OCCUPANCY
+    return Counting.NOTHING
+
+
 class Apps:
     """All apps, by key. They can be replaced while connections are open."""
 
-    def __init__(self, apps: Iterable[App], default_origins: tuple[str, ...]) -> None:
+    def __init__(
+        self, apps: Iterable[App], default_origins: tuple[str, ...], webhook_url: str
+    ) -> None:
         self._default_origins = default_origins
+        self.endpoints = Endpoints((), webhook_url)
         self._by_key: dict[str, EdgeApp] = {}
         self._by_id: dict[str, EdgeApp] = {}
         # Whose connections are those that are refused; its secret is known to nobody.
-        self.nobody = EdgeApp(App(id="-", secret=SecretStr(token_hex())), ())
+        self.nobody = EdgeApp(App(id="-", secret=SecretStr(token_hex())), (), Endpoints((), ""))
         self.replace(apps)
 
     def replace(self, apps: Iterable[App]) -> None:
         """Serve these apps from now on; the ones that stay keep their connections."""
+        apps = tuple(apps)
+        self.endpoints.replace(apps)
         by_id: dict[str, EdgeApp] = {}
         for settings in apps:
             app = self._by_id.get(settings.id)
             if app is None:
-                app = EdgeApp(settings, self._default_origins)
+                app = EdgeApp(settings, self._default_origins, self.endpoints)
             else:
-                app.update(settings, self._default_origins)
+                app.update(settings, self._default_origins, self.endpoints)
             by_id[app.id] = app
         self._by_id = by_id
         self._by_key = {app.key: app for app in by_id.values()}

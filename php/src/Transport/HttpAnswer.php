@@ -45,6 +45,7 @@ final class HttpAnswer
             401 => GrpcCode::Unauthenticated,
             403 => GrpcCode::PermissionDenied,
             404 => GrpcCode::NotFound,
+            409 => GrpcCode::AlreadyExists,
             502, 504 => GrpcCode::Unavailable,
             default => GrpcCode::Unknown,
         };

@@ -45,7 +45,8 @@ final class HttpAnswerTest extends TestCase
     {
         $answers = [
             [400, 'Invalid channel', 'INVALID_ARGUMENT'], [401, 'Invalid signature', 'UNAUTHENTICATED'],
-            [403, 'over quota', 'PERMISSION_DENIED'], [404, 'no app', 'NOT_FOUND'], [502, 'bad', 'UNAVAILABLE'],
+            [403, 'over quota', 'PERMISSION_DENIED'], [404, 'no app', 'NOT_FOUND'],
+            [409, 'used for another', 'ALREADY_EXISTS'], [502, 'bad', 'UNAVAILABLE'],
             [504, '', 'UNAVAILABLE'], [500, 'oops', 'UNKNOWN'], [301, '', 'UNKNOWN'], [202, 'later', 'UNKNOWN'],
             [400, '{"code":0}', 'INVALID_ARGUMENT'], [400, '{"code":10}', 'INVALID_ARGUMENT'],
             [400, '{"code":"3"}', 'INVALID_ARGUMENT'], [400, '{"code":3', 'INVALID_ARGUMENT'],
