@@ -17,7 +17,7 @@ from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qs
 
-_MASTER_KEY = b"0123456789abcdef0123456789abcdef"
+MASTER_KEY = b"0123456789abcdef0123456789abcdef"
 _PAGE = b"<!doctype html><title>The application</title>"
 
 
@@ -49,7 +49,7 @@ class Application:
 
     def shared_secret(self, channel: str) -> str:
         """Derive an encrypted channel's key, in base64, as Pusher's libraries do."""
-        return base64.b64encode(hashlib.sha256(channel.encode() + _MASTER_KEY).digest()).decode()
+        return base64.b64encode(hashlib.sha256(channel.encode() + MASTER_KEY).digest()).decode()
 
     def _sign(self, text: str) -> str:
         digest = hmac.new(self.secret.encode(), text.encode(), hashlib.sha256)

@@ -79,6 +79,12 @@ class Service:
         return f"127.0.0.1:{self._logged('broker started')[0]['grpc_port']}"
 
     @property
+    def http_port(self) -> int:
+        """Where server SDKs connect: a broker's own port, or the one of `pogo serve`."""
+        logged = self._logged("http api started") or self._logged("edge started")
+        return int(logged[0]["port"])
+
+    @property
     def auth_port(self) -> int:
         """Where browsers have channels signed."""
         return int(self._logged("auth service started")[0]["port"])
@@ -136,15 +142,16 @@ class Cluster:
         self._services: list[Service] = []
         self._publishers: list[Client] = []
         self.edges: list[Service] = []
+        self.brokers: list[Service] = []
 
     def start(self) -> None:
         """Start what there is to this set-up."""
         if self._settings["POGO_BUS"] == "memory":
-            self.edges = brokers = [self._start("serve")]
+            self.edges = self.brokers = [self._start("serve")]
         else:
             self.edges = [self._start("edge"), self._start("edge")]
-            brokers = [self._start("broker"), self._start("broker")]
-        for broker in brokers:
+            self.brokers = [self._start("broker"), self._start("broker")]
+        for broker in self.brokers:
             publisher = Client(
                 broker.grpc,
                 app_id=self._application.app_id,

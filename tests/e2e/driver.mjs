@@ -6,7 +6,8 @@
 //   ← {"client": "a", "channel": …, "event": …, "data": …}       what a client saw
 //
 // Commands for clients (`where` is "node" or "chromium") are in clients.js, those for the browser
-// itself and its pages ("browser") in browser.mjs, and those for load balancers in balancer.mjs.
+// itself and its pages ("browser") in browser.mjs, those for load balancers in balancer.mjs, and those
+// for Pusher's SDK for servers in sdk.mjs.
 
 import readline from "node:readline";
 import Echo from "laravel-echo";
@@ -15,6 +16,7 @@ import nacl from "tweetnacl";
 import { balancerCommands } from "./balancer.mjs";
 import { Browser } from "./browser.mjs";
 import { makeClients } from "./clients.js";
+import { sdkCommands } from "./sdk.mjs";
 
 const write = (message) => process.stdout.write(`${JSON.stringify(message)}\n`);
 // Standard output belongs to the answers.
@@ -36,6 +38,7 @@ const places = {
   browser: (command) => browser.run(command),
   balancer: (command) => balancerCommands[command.do](command),
   backend: encrypt,
+  sdk: (command) => sdkCommands[command.do](command),
 };
 
 async function answer(line) {
