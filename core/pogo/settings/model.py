@@ -228,7 +228,7 @@ class ChannelSettings(Group):
     cache_ttl: int = Field(default=1800, ge=1, le=9999)
     """Seconds for which a cache channel remembers its last event: Pusher's 30 minutes."""
 
-    cache_bytes: Count = 268_435_456
+    cache_bytes: Count = 134_217_728
     """Bytes of memory that the events of cache channels may take, on each NATS server that holds
     them or with the bus in memory. An event that finds no place is refused, with status 6. In
     Redis, its own `maxmemory` counts."""
