@@ -18,10 +18,12 @@ from pogo.edge.authorizer import AuthService
 from pogo.edge.server import EdgeServer
 from pogo.pusher.frames import encode_event
 from pogo.pusher.signatures import sign_channel, sign_user
+from pogo.records import Records
 from pogo.registry import Change, Entry, Registry
 from pogo.registry.memory import MemoryRegistry
 from pogo.rpc.v1.delivery_pb2 import Delivery
 from pogo.settings import Settings, load_settings
+from pogo.webhooks import WebhookStore
 
 APP = "app"
 KEY = "app-key"
@@ -53,9 +55,12 @@ class Edge:
         self,
         settings: Settings,
         bus: Bus,
+        *,
         pages: web.Application | None,
         registry: Registry | None,
         local_auth: AuthService | None,
+        cache: Records | None,
+        webhook_store: WebhookStore | None,
     ) -> None:
         self.bus = bus
         self.registry = registry or MemoryRegistry()
@@ -67,6 +72,8 @@ class Edge:
             metrics=self.metrics,
             pages=pages,
             auth_service=local_auth,
+            cache=cache,
+            webhook_store=webhook_store,
         )
 
     def url(self, key: str = KEY, query: str = "?protocol=7") -> str:
@@ -99,13 +106,23 @@ async def running_edge(
     pages: web.Application | None = None,
     registry: Registry | None = None,
     local_auth: AuthService | None = None,
+    cache: Records | None = None,
+    webhook_store: WebhookStore | None = None,
     **overrides: object,
 ) -> AsyncIterator[Edge]:
     """Run an edge; on a bus and a registry of its own unless some are given that run already."""
     own = bus or MemoryBus()
     if bus is None:
         await own.start()
-    edge = Edge(make_settings(**overrides), own, pages, registry, local_auth)
+    edge = Edge(
+        make_settings(**overrides),
+        own,
+        pages=pages,
+        registry=registry,
+        local_auth=local_auth,
+        cache=cache,
+        webhook_store=webhook_store,
+    )
     await edge.server.start()
     try:
         yield edge

@@ -2,10 +2,19 @@ import contextlib
 from collections.abc import AsyncIterator
 
 import pytest
+from structlog.testing import capture_logs
 
-from pogo.bus import BusUnavailableError
-from pogo.cluster import BROKER, ChannelCount, ClusterQueries, Edges, Ids, Membership
-from pogo.rpc.v1.cluster_pb2 import Question
+from pogo.bus import BusUnavailableError, Message
+from pogo.cluster import (
+    BROKER,
+    QUESTIONS,
+    ChannelCount,
+    ClusterQueries,
+    Edges,
+    Ids,
+    Membership,
+)
+from pogo.rpc.v1.cluster_pb2 import ConnectionsQuestion, Question
 from tests.edge.helpers import APP, Client, Edge, eventually, two_edges
 
 
@@ -129,6 +138,20 @@ async def test_an_edge_that_does_not_answer(cluster: Cluster) -> None:
 
         assert not found.complete
         assert {"news": ChannelCount(1, 0)} == found.by_name
+
+
+async def test_more_questions_than_wait() -> None:
+    """What is asked beyond them is not answered, and the log says so once, not each time."""
+    async with two_edges() as (one, two), _asking(one) as asking:
+        question = Question(app_id=APP, connections=ConnectionsQuestion(), reply_subject="nobody")
+        messages = [Message(QUESTIONS, question.SerializeToString())] * 300
+        with capture_logs() as logs:
+            await one.bus.publish(messages)
+            await one.bus.publish(messages)
+
+        full = [line for line in logs if line["event"] == "too many questions wait"]
+        assert [256] * len((one, two)) == [line["limit"] for line in full]
+        assert (await ClusterQueries(asking).connections(APP)).complete
 
 
 async def test_a_question_of_a_newer_version() -> None:

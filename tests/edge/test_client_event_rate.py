@@ -95,6 +95,11 @@ async def test_a_reload_changes_the_rate(edge: Edge) -> None:
 
         assert (0, [4301, 4301]) == await passed(one)
         assert (1, []) == await passed(two)
+        edge.server.replace_apps([App.model_validate(app(2 * SLOW))])
+        await send(one, 2)
+
+        assert (0, [4301]) == await passed(one)
+        assert (1, []) == await passed(two)
 
 
 async def let_through(edge: Edge, key: str) -> tuple[int, float]:

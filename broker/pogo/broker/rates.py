@@ -65,7 +65,8 @@ class AppRates:
         self._brokers = brokers
         self._metrics = metrics
         self._clock = clock
-        self._busy_until: dict[tuple[str, RateKind], float] = {}
+        # The rate that each app had, and when all it has had of it will be paid for.
+        self._owed: dict[tuple[str, RateKind], tuple[float, float]] = {}
 
     def limits(self, app: App, kind: RateKind) -> bool:
         """Whether an app has a rate of this kind."""
@@ -89,27 +90,32 @@ class AppRates:
         if rate < 0:
             return None
         limit = share(rate, self._brokers.sharing)
-        now, busy_until = self._clock(), self._busy_until.get((app.id, kind), 0.0)
+        now, busy_until = self._clock(), self._busy_until(app, kind, rate)
         reset = max(busy_until - now, 0.0)
         return Standing(limit.burst, limit.remaining(busy_until, now), reset)
 
     def keep(self, apps: Iterable[App]) -> None:
         """Forget what other apps have had."""
         kept = {app.id for app in apps}
-        self._busy_until = {key: busy for key, busy in self._busy_until.items() if key[0] in kept}
+        self._owed = {key: owed for key, owed in self._owed.items() if key[0] in kept}
 
     def _take(self, app: App, kind: RateKind, count: int) -> Refusal | None:
         rate = _rate(app, kind)
         if rate < 0:
             return None
         limit = share(rate, self._brokers.sharing)
-        now, busy_until = self._clock(), self._busy_until.get((app.id, kind), 0.0)
+        now, busy_until = self._clock(), self._busy_until(app, kind, rate)
         after = limit.take_many(busy_until, now, count)
         if after is None:
             self._metrics.rate_limited(kind)
             return Refusal(kind, rate, limit.wait(busy_until, now, count))
-        self._busy_until[app.id, kind] = after
+        self._owed[app.id, kind] = rate, after
         return None
+
+    def _busy_until(self, app: App, kind: RateKind, rate: float) -> float:
+        """Tell when all will be paid for; what was had at another rate is forgiven."""
+        had_at, busy_until = self._owed.get((app.id, kind), (rate, 0.0))
+        return busy_until if had_at == rate else 0.0
 
 
 def count_messages(events: Sequence[Event], max_channels: int) -> int:

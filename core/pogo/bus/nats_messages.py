@@ -1,5 +1,6 @@
 """What is said to JetStream, and what it answers."""
 
+import time
 from dataclasses import dataclass
 
 import msgspec
@@ -106,6 +107,15 @@ class Headers:
     def number(self, name: bytes) -> int:
         """Return a number, 0 where there is none."""
         return int(self.get(name) or 0)
+
+
+def first_sequence() -> int:
+    """Return where a stream that is made now begins.
+
+    That is the time in microseconds: so a stream that begins anew, after everything was lost, uses
+    no number again.
+    """
+    return time.time_ns() // 1000
 
 
 def head(fields: bytes) -> bytes:

@@ -7,7 +7,8 @@ keep these guarantees, and `tests/records` holds each one to them against a real
 - **Compare-and-set.** A write names the revision that it replaces, or that there must be none: of
   several such writers at once, one succeeds at most. A write that names no revision replaces
   whatever is there: of several, the last one that reached the store stands.
-- **Revisions** of one key rise with each write, also where its record was gone meanwhile.
+- **Revisions** of one key rise with each write, also where its record was gone meanwhile, and where
+  a store has lost everything and begins anew, as far as its clock does not go back.
 - **Lifetime.** A record is there for its whole lifetime, by the store's clock and from the moment
   it was stored, and is absent a second or two later at the latest. Each write begins it anew.
 - **Memory.** A bucket is bounded in bytes (in Redis by the server's own `maxmemory`, with the
@@ -16,7 +17,7 @@ keep these guarantees, and `tests/records` holds each one to them against a real
 
 What is not promised: records live in memory, so they are lost with the server, or with the last one
 of a NATS cluster that has them; a Redis fail-over can lose the latest. A write that was not
-confirmed may have happened. Revisions of two lives of a store cannot be compared.
+confirmed may have happened.
 """
 
 from pogo.records.interface import (

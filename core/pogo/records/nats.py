@@ -13,6 +13,7 @@ from pogo.bus.nats_messages import (
     NoRespondersError,
     StreamOptions,
     encode,
+    first_sequence,
     pub,
 )
 from pogo.bus.nats_requests import Answer
@@ -57,6 +58,7 @@ def _stream_config(prefix: str) -> dict[str, object]:
         "allow_msg_ttl": True,
         # Writes carry no message id to look for.
         "duplicate_window": 100_000_000,
+        "first_seq": first_sequence(),
     }
 
 

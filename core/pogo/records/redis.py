@@ -1,7 +1,8 @@
 """Records on Redis: a string for each, and a script that writes them.
 
 Under `pogo:v1:` a bucket has a counter, `r:{bucket}`, which is its last revision, and its records,
-`r:{bucket}:{key}`, each as `{revision}={value}`. The server must not evict keys
+`r:{bucket}:{key}`, each as `{revision}={value}`. The counter begins with the time in microseconds,
+so that a server which has lost everything uses no revision again. The server must not evict keys
 (`maxmemory-policy noeviction`): a warning tells where it may.
 """
 
@@ -35,6 +36,10 @@ _POLICY = re.compile(rb"^maxmemory_policy:(\S+)", re.MULTILINE)
 _NO_EVICTION = b"noeviction"
 
 _WRITE = Script("""
+if redis.call('EXISTS', ARGV[1]) == 0 then
+  local now = redis.call('TIME')
+  redis.call('SET', ARGV[1], now[1] .. string.format('%06d', now[2]))
+end
 local outcomes = {}
 for i = 2, #ARGV, 4 do
   local key, value, ttl, revision = ARGV[1] .. ':' .. ARGV[i], ARGV[i + 1], ARGV[i + 2], ARGV[i + 3]
@@ -50,7 +55,7 @@ for i = 2, #ARGV, 4 do
     outcomes[#outcomes + 1] = 0
   else
     local new = redis.call('INCR', ARGV[1])
-    redis.call('SET', key, new .. '=' .. value, 'EX', ttl)
+    redis.call('SET', key, string.format('%.0f', new) .. '=' .. value, 'EX', ttl)
     outcomes[#outcomes + 1] = new
   end
 end

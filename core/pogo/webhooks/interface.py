@@ -98,15 +98,10 @@ def check_commit(app_id: str, changes: Mapping[str, bytes | None], items: Sequen
         raise ValueError(f"a commit has {size} bytes, over {MAX_COMMIT_BYTES}")
 
 
-def check_items(items: Sequence[Item]) -> None:
-    """Accept events that every store takes.
-
-    Raises:
-        ValueError: One is too large.
-    """
-    for item in items:
-        if len(item.body) > MAX_EVENT_BYTES:
-            raise ValueError(f"an event has {len(item.body)} bytes, over {MAX_EVENT_BYTES}")
+def too_large(item: Item, limit: int = MAX_EVENT_BYTES) -> WebhookStoreError | None:
+    """Say why no store takes an event, if it has more bytes than it may have."""
+    size = len(item.body)
+    return WebhookStoreError(f"an event has {size} bytes, over {limit}") if size > limit else None
 
 
 Lead = object
@@ -144,10 +139,8 @@ class WebhookStore(Protocol):
         """Store events in order, each id at most once in its queue, and wait for confirmation.
 
         Returns one item for each event: `None`, or why it was not stored. Takes `CONFIRM_TIMEOUT`
-        at the most; while disconnected, no time at all. An id that came before counts as stored.
-
-        Raises:
-            ValueError: An event has more than `MAX_EVENT_BYTES`; nothing was stored.
+        at the most; while disconnected, no time at all. An id that came before counts as stored;
+        what has more than `MAX_EVENT_BYTES` is never stored.
         """
 
     async def read(self, queue: Queue, after: int, limit: int) -> list[Stored]:

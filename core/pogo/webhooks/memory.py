@@ -20,7 +20,7 @@ from pogo.webhooks.interface import (
     WebhookStore,
     WebhookStoreError,
     check_commit,
-    check_items,
+    too_large,
 )
 
 QUEUE_SIZE = 100_000
@@ -87,7 +87,6 @@ class MemoryWebhookStore:
 
     async def enqueue(self, items: Sequence[Item]) -> list[WebhookStoreError | None]:
         """Store events."""
-        check_items(items)
         self._forget_ids()
         outcomes = [self._enqueue(item) for item in items]
         self._tell(
@@ -168,6 +167,9 @@ class MemoryWebhookStore:
     def _enqueue(self, item: Item) -> WebhookStoreError | None:
         if not self._is_new(item):
             return None
+        refusal = too_large(item)
+        if refusal is not None:
+            return refusal
         try:
             self._check_room([item])
         except QueueFullError as error:

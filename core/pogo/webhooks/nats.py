@@ -3,16 +3,18 @@
 A commit is first written into the app's ledger, its events included; then its events go to their
 queues. Whoever takes the lead does the second for the last commit anew, as the former leader may
 have died between the two; ids keep events from being there twice. A queue that has become full in
-between gets its events as soon as it has room, and until then nothing more is committed.
+between gets its events as soon as it has room. Until then nothing more is committed for it, and
+commits for other queues carry its events along, so that the last record has all that wait.
 """
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from pogo.bus import BusError
 from pogo.bus.nats_messages import StreamOptions
 from pogo.webhooks.interface import (
+    MAX_COMMIT_BYTES,
     DeposedError,
     Item,
     Lead,
@@ -23,7 +25,6 @@ from pogo.webhooks.interface import (
     WebhookStore,
     WebhookStoreError,
     check_commit,
-    check_items,
 )
 from pogo.webhooks.ledger import Record
 from pogo.webhooks.nats_ledgers import Log, NatsLedgers
@@ -107,9 +108,6 @@ class NatsWebhookStore:
 
     async def enqueue(self, items: Sequence[Item]) -> list[WebhookStoreError | None]:
         """Store events on the connection there is, or fail at once."""
-        check_items(items)
-        if not items:
-            return []
         try:
             async with in_time():
                 return await self._queues.ready.enqueue(items)
@@ -143,7 +141,7 @@ class NatsWebhookStore:
             self._waiting.pop(app_id, None)
             if log.events is not None and log.done < log.events[0]:
                 lead.waiting = log.events[1].items(app_id)
-                await self._put(lead)
+                await self._put(lead, lead.waiting)
         return lead, dict(log.ledger.values)
 
     async def commit(
@@ -156,76 +154,106 @@ class NatsWebhookStore:
             if lead.is_lost:
                 raise StoreUnavailableError("it is not known how the ledger stands")
             queues, ledgers = self._queues.ready, self._ledgers.ready
-            try:
+            with _known(lead):
                 async with in_time(LEAD_TIMEOUT):
                     await self._make_room(lead, queues, items)
                     if lead.log.ledger.is_long:
                         await ledgers.shorten(lead.log)
-                    await ledgers.append(lead.log, Record.of(changes, items))
-                    lead.waiting = list(items)
-                    await self._put(lead)
-            except (DeposedError, QueueFullError):
-                raise
-            except BaseException:
-                # Perhaps the record was written, and perhaps not.
-                lead.is_lost = True
-                raise
+                    # Those that wait go along, since a successor only looks at the last events.
+                    events = [*lead.waiting, *items] if items else []
+                    await ledgers.append(lead.log, Record.of(changes, events))
+                    lead.waiting += items
+                    await self._put(lead, items)
 
     async def _make_room(
         self, lead: _NatsLead, queues: NatsQueuesConnection, items: Sequence[Item]
     ) -> None:
-        """See that events have room, behind those of the last commit.
+        """See that events have room, behind those that wait.
 
         Raises:
             QueueFullError: They have not.
             StoreUnavailableError, BusUnavailableError: The store did not say.
         """
-        app_id = lead.log.app_id
         if lead.waiting:
-            await queues.check_room(app_id, lead.waiting)
-            await self._put(lead)
-        if lead.waiting:
-            raise QueueFullError(f"events of {app_id} wait for room")
+            await self._put_where_room(lead, queues)
+        full = {item.queue for item in lead.waiting}
+        for item in items:
+            if item.queue in full:
+                raise QueueFullError(f"events for {item.queue.endpoint} wait for room")
         if items:
-            await queues.check_room(app_id, items)
+            size = sum(len(item.id) + len(item.body) for item in lead.waiting)
+            if size > MAX_COMMIT_BYTES:
+                raise QueueFullError(f"{size} bytes of {lead.log.app_id} wait for room")
+            await queues.check_room(lead.log.app_id, items)
 
-    async def _put(self, lead: _NatsLead) -> None:
-        """Put events that were committed into their queues, as far as there is room.
+    async def _put_where_room(self, lead: _NatsLead, queues: NatsQueuesConnection) -> None:
+        """Put events that wait into those queues that have room for all of theirs.
 
         Raises:
-            StoreUnavailableError: It is not known which ones are there.
+            StoreUnavailableError, BusUnavailableError: The store did not say.
         """
-        if not lead.waiting:
+        for queue in dict.fromkeys(item.queue for item in lead.waiting):
+            items = [item for item in lead.waiting if item.queue == queue]
+            with contextlib.suppress(QueueFullError):
+                await queues.check_room(queue.app_id, items)
+                await self._put(lead, items)
+
+    async def _put(self, lead: _NatsLead, items: Sequence[Item]) -> None:
+        """Put some of those that wait into their queues, as far as there is room.
+
+        Raises:
+            StoreUnavailableError, BusUnavailableError: It is not known which ones are there.
+            DeposedError: Another broker leads by now, and puts those that still wait.
+        """
+        if not items:
             return
-        app_id = lead.log.app_id
-        outcomes = await self.enqueue(lead.waiting)
+        outcomes = await self.enqueue(items)
         for outcome in outcomes:
             if outcome is not None and not isinstance(outcome, QueueFullError):
                 raise StoreUnavailableError(str(outcome)) from outcome
-        lead.waiting = [
-            item for item, outcome in zip(lead.waiting, outcomes, strict=True) if outcome
-        ]
-        if lead.waiting:
-            self._waiting[app_id] = lead
-        else:
+        put = {
+            (item.queue, item.id)
+            for item, outcome in zip(items, outcomes, strict=True)
+            if outcome is None
+        }
+        lead.waiting = [item for item in lead.waiting if (item.queue, item.id) not in put]
+        app_id = lead.log.app_id
+        if not lead.waiting:
             self._waiting.pop(app_id, None)
             self._ledgers.ready.note_done(lead.log)
+            return
+        self._waiting[app_id] = lead
+        if put:
+            # A successor would put the others again, of which ids only tell for a while.
+            await self._ledgers.ready.append(lead.log, Record.of({}, lead.waiting))
 
     async def _put_waiting(self, app_id: str) -> None:
         """Put events into their queues that found them full, if they have room by now."""
         lead = self._waiting.get(app_id)
-        if lead is None or lead.lock.locked():
+        if lead is None or lead.is_lost or lead.lock.locked():
             return
         async with lead.lock:
-            # If it fails, the next call tries again; ids tell what is there already.
-            with contextlib.suppress(QueueFullError, StoreUnavailableError):
+            # If it fails, whoever leads next tries again; ids tell what is there already.
+            with contextlib.suppress(DeposedError, StoreUnavailableError), _known(lead):
                 async with in_time():
-                    await self._queues.ready.check_room(app_id, lead.waiting)
-                    await self._put(lead)
+                    await self._put_where_room(lead, self._queues.ready)
 
     def _stored(self, queue: Queue) -> None:
         for listener in self._listeners:
             listener(queue)
+
+
+@contextlib.contextmanager
+def _known(lead: _NatsLead) -> Iterator[None]:
+    """Take that it is not known how a log stands, unless what is done ends as it should."""
+    try:
+        yield
+    except (DeposedError, QueueFullError):
+        raise
+    except BaseException:
+        # Perhaps a record was written, and perhaps not.
+        lead.is_lost = True
+        raise
 
 
 _: type[WebhookStore] = NatsWebhookStore

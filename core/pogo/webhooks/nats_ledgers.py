@@ -26,7 +26,7 @@ from pogo.bus.nats_streams import StreamServers
 from pogo.bus.subjects import encode_token
 from pogo.webhooks.interface import CONFIRM_TIMEOUT, DeposedError
 from pogo.webhooks.ledger import Ledger, Record, decode_record, encode_record
-from pogo.webhooks.nats_wire import LEDGERS_STREAM, check_end, ledgers_config
+from pogo.webhooks.nats_wire import LEDGERS_STREAM, check_end, check_payload, ledgers_config
 from pogo.webhooks.places import LEDGERS
 from pogo.webhooks.remote import PING_TIMEOUT, Remote, in_time
 
@@ -88,10 +88,11 @@ class NatsLedgersConnection(JetStreamSession):
         """Connect and log in; make the stream where there is none.
 
         Raises:
-            NoJetStreamError: JetStream is off, or the server is too old.
+            NoJetStreamError: JetStream is off, the server is too old, or its messages too small.
         """
         await super().open(name)
         try:
+            check_payload(self._client.max_payload)
             try:
                 await self._read_page(Log("-"))
             except NoRespondersError:

@@ -21,6 +21,7 @@ from pogo.bus.nats_streams import StreamServers
 from pogo.bus.subjects import encode_token
 from pogo.webhooks.interface import (
     CONFIRM_TIMEOUT,
+    MAX_EVENT_BYTES,
     Item,
     Queue,
     QueueFullError,
@@ -28,9 +29,16 @@ from pogo.webhooks.interface import (
     StoreUnavailableError,
     WebhookStoreError,
 )
-from pogo.webhooks.nats_wire import QUEUES_STREAM, Info, check_end, decode_info, queues_config
+from pogo.webhooks.nats_wire import (
+    QUEUES_STREAM,
+    Info,
+    check_end,
+    check_payload,
+    decode_info,
+    queues_config,
+)
 from pogo.webhooks.places import EVENTS, HINTS, queue_of, queue_tokens
-from pogo.webhooks.remote import PING_TIMEOUT, Remote
+from pogo.webhooks.remote import PING_TIMEOUT, Remote, store_fitting
 
 log = structlog.get_logger()
 
@@ -43,6 +51,9 @@ _FULL = ("maximum messages per subject exceeded", "maximum bytes exceeded")
 
 _EVENT_OVERHEAD = 400
 """Bytes that JetStream takes at most for an event beside its body, with short names."""
+
+_HEAD_ROOM = 1024
+"""Bytes that the head of an event takes at the most: NATS counts them with its body."""
 
 _PAGE_BYTES = 4 * 1024 * 1024
 """Bytes of one answer, as soon as it has an event."""
@@ -88,10 +99,11 @@ class NatsQueuesConnection(JetStreamSession):
         """Connect and log in; make the stream where there is none.
 
         Raises:
-            NoJetStreamError: JetStream is off, or the server is too old.
+            NoJetStreamError: JetStream is off, the server is too old, or its messages too small.
         """
         await super().open(name)
         try:
+            check_payload(self._client.max_payload)
             # Whoever has the stream may say so. To see that it is as it should be needs a leader of
             # JetStream as a whole, which may be missing for a while.
             try:
@@ -123,10 +135,12 @@ class NatsQueuesConnection(JetStreamSession):
         return False
 
     async def enqueue(self, items: Sequence[Item]) -> list[WebhookStoreError | None]:
-        """Write all in one go; each is acknowledged by itself."""
-        commands = [functools.partial(_pub_event, item) for item in items]
-        answers = await self._asked(commands, CONFIRM_TIMEOUT)
-        return [self._outcome(answer) for answer in answers]
+        """Write all in one go; each is acknowledged by itself.
+
+        What the server would cut the connection for is not sent.
+        """
+        limit = min(MAX_EVENT_BYTES, self._client.max_payload - _HEAD_ROOM)
+        return await store_fitting(items, limit, self._enqueue)
 
     async def read(self, queue: Queue, after: int, limit: int) -> list[Stored]:
         """Ask whichever servers have the stream, until one has what was told of the queue.
@@ -197,6 +211,11 @@ class NatsQueuesConnection(JetStreamSession):
         if self._clustered:
             self._hinted[queue] = sequence
         self._stored_event(queue)
+
+    async def _enqueue(self, items: Sequence[Item]) -> list[WebhookStoreError | None]:
+        commands = [functools.partial(_pub_event, item) for item in items]
+        answers = await self._asked(commands, CONFIRM_TIMEOUT)
+        return [self._outcome(answer) for answer in answers]
 
     async def _read(self, queue: Queue, after: int, limit: int) -> list[Stored]:
         end, answers = await self.ask_stream(

@@ -1,16 +1,18 @@
 """How the two streams of the webhook store are made, and what is read of both."""
 
-import time
-
 import msgspec
 
 from pogo.bus import BusUnavailableError
-from pogo.bus.nats_messages import ApiError, Headers
-from pogo.webhooks.interface import DEDUPLICATION, MAX_AGE
+from pogo.bus.nats_jetstream import NoJetStreamError
+from pogo.bus.nats_messages import ApiError, Headers, first_sequence
+from pogo.webhooks.interface import DEDUPLICATION, MAX_AGE, MAX_COMMIT_BYTES
 from pogo.webhooks.places import EVENTS, HINTS, LEDGERS
 
 QUEUES_STREAM = "pogo_webhooks"
 LEDGERS_STREAM = "pogo_ledgers"
+
+MIN_PAYLOAD = 2 * MAX_COMMIT_BYTES + 128 * 1024
+"""Bytes that a message may need: those of a commit, of the events that wait, and around them."""
 
 _END = 204
 _NOTHING = 404
@@ -53,7 +55,7 @@ def queues_config(queue_size: int) -> dict[str, object]:
         "max_age": _nanoseconds(MAX_AGE),
         "duplicate_window": _nanoseconds(DEDUPLICATION),
         "allow_direct": True,
-        "first_seq": _first_sequence(),
+        "first_seq": first_sequence(),
         "republish": {
             "src": f"{EVENTS}.*.*",
             "dest": f"{HINTS}.{wildcards}",
@@ -75,8 +77,21 @@ def ledgers_config() -> dict[str, object]:
         "allow_direct": True,
         # Records carry no message id to look for.
         "duplicate_window": _nanoseconds(0.1),
-        "first_seq": _first_sequence(),
+        "first_seq": first_sequence(),
     }
+
+
+def check_payload(max_payload: int) -> None:
+    """See that a server takes the largest record there may be.
+
+    Raises:
+        NoJetStreamError: It does not, as it is configured.
+    """
+    if max_payload < MIN_PAYLOAD:
+        raise NoJetStreamError(
+            f"this nats-server takes messages of {max_payload} bytes, and webhooks need up to "
+            f"{MIN_PAYLOAD}: raise its `max_payload`, which is 1 MB by default"
+        )
 
 
 def check_end(end: Headers) -> None:
@@ -87,15 +102,6 @@ def check_end(end: Headers) -> None:
     """
     if end.status not in (_END, _NOTHING):
         raise BusUnavailableError(f"nats-server could not read: status {end.status}")
-
-
-def _first_sequence() -> int:
-    """Return where a stream that is made now begins.
-
-    That is the time in microseconds: so a stream that begins anew, after everything was lost, uses
-    no number again.
-    """
-    return time.time_ns() // 1000
 
 
 def _nanoseconds(seconds: float) -> int:

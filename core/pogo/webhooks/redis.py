@@ -14,6 +14,7 @@ from pogo.bus import BusError
 from pogo.bus.redis_connection import RedisServers
 from pogo.bus.redis_link import RedisOptions
 from pogo.webhooks.interface import (
+    MAX_EVENT_BYTES,
     Item,
     Lead,
     Queue,
@@ -22,10 +23,9 @@ from pogo.webhooks.interface import (
     WebhookStore,
     WebhookStoreError,
     check_commit,
-    check_items,
 )
 from pogo.webhooks.redis_connection import RedisLead, RedisWebhookConnection
-from pogo.webhooks.remote import LEAD_TIMEOUT, Remote, in_time
+from pogo.webhooks.remote import LEAD_TIMEOUT, Remote, in_time, store_fitting
 
 __all__ = ["RedisOptions", "RedisWebhookStore"]
 
@@ -70,12 +70,9 @@ class RedisWebhookStore(Remote[RedisWebhookConnection]):
 
     async def enqueue(self, items: Sequence[Item]) -> list[WebhookStoreError | None]:
         """Store events on the connection there is, or fail at once."""
-        check_items(items)
-        if not items:
-            return []
         try:
             async with in_time():
-                return await self.ready.enqueue(items)
+                return await store_fitting(items, MAX_EVENT_BYTES, self.ready.enqueue)
         except StoreUnavailableError as error:
             return [error] * len(items)
 

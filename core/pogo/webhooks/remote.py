@@ -2,13 +2,19 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from typing import TypeVar
 
 from pogo.bus import BusError
 from pogo.bus.connection import Connection
 from pogo.bus.supervised import Supervised
-from pogo.webhooks.interface import CONFIRM_TIMEOUT, StoreUnavailableError
+from pogo.webhooks.interface import (
+    CONFIRM_TIMEOUT,
+    Item,
+    StoreUnavailableError,
+    WebhookStoreError,
+    too_large,
+)
 
 PING_TIMEOUT = 1.5
 """Seconds that the store may leave a ping unanswered."""
@@ -37,6 +43,20 @@ class Remote(Supervised[_C]):
 
     async def _restore(self, connection: _C) -> None:
         """Do nothing: a connection subscribes by itself."""
+
+
+Outcomes = list[WebhookStoreError | None]
+"""Of each event `None`, or why it was not stored."""
+
+
+async def store_fitting(
+    items: Sequence[Item], limit: int, store: Callable[[Sequence[Item]], Awaitable[Outcomes]]
+) -> Outcomes:
+    """Store events that have `limit` bytes at the most, and refuse the others."""
+    outcomes = [too_large(item, limit) for item in items]
+    fitting = [item for item, error in zip(items, outcomes, strict=True) if error is None]
+    stored = iter(await store(fitting) if fitting else ())
+    return [next(stored) if error is None else error for error in outcomes]
 
 
 @contextlib.asynccontextmanager

@@ -2,6 +2,7 @@
 
 import asyncio
 import itertools
+import math
 from collections.abc import Iterator, Sequence
 
 from google.protobuf.message import DecodeError
@@ -13,6 +14,9 @@ from pogo.rpc.v1.cluster_pb2 import Answer, ChannelsQuestion, ChannelState, Ques
 from pogo.telemetry import get_logger
 
 _log = get_logger()
+
+_LOG_INTERVAL = 30.0
+"""Seconds between two lines about questions that are not answered."""
 
 _PART_ITEMS = 500
 """Items of one part of an answer, after which everything else has its turn. Names of channels have
@@ -31,6 +35,7 @@ class Answers:
         self._process = process
         self._questions: asyncio.Queue[Question] = asyncio.Queue(_MAX_QUESTIONS)
         self._subscription: Subscription | None = None
+        self._logged_at = -math.inf
 
     def start(self) -> None:
         """Begin to hear questions."""
@@ -60,7 +65,10 @@ class Answers:
         try:
             self._questions.put_nowait(question)
         except asyncio.QueueFull:
-            _log.warning("too many questions wait", limit=_MAX_QUESTIONS)
+            now = asyncio.get_running_loop().time()
+            if now - self._logged_at >= _LOG_INTERVAL:
+                self._logged_at = now
+                _log.warning("too many questions wait", limit=_MAX_QUESTIONS)
 
     async def _answer(self, question: Question) -> None:
         hub, app_id = self._hub, question.app_id

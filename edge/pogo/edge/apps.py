@@ -38,15 +38,19 @@ class EdgeApp:
         self, settings: App, default_origins: tuple[str, ...], endpoints: Endpoints
     ) -> None:
         self.connections = 0
+        self.id = settings.id
+        self.client_event_rate = settings.client_event_rate
         # When all client events of its clients will be paid for (see `pogo.edge.app_rates`).
         self.client_events_until = 0.0
-        self.id = settings.id
         self.update(settings, default_origins, endpoints)
 
     def update(self, settings: App, default_origins: tuple[str, ...], endpoints: Endpoints) -> None:
         """Take new settings over."""
         self._settings = settings
-        self.client_event_rate = settings.client_event_rate
+        if settings.client_event_rate != self.client_event_rate:
+            self.client_event_rate = settings.client_event_rate
+            # What was had at another rate is forgiven.
+            self.client_events_until = 0.0
         self.origins = default_origins
         if settings.allowed_origins is not None:
             self.origins = settings.allowed_origins

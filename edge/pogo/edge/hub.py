@@ -1,15 +1,20 @@
 """The hub: which connections are here, and which channels they subscribed to."""
 
 import asyncio
+import functools
 from collections.abc import Callable, Collection, Iterator
 
 from google.protobuf.message import DecodeError
 
 from pogo.bus import Bus, BusError, BusUnavailableError, Message, channel_subject
-from pogo.cluster import Membership, Views
+from pogo.cluster import EDGE, LiveNodes, Membership, Views
+from pogo.edge.app_rates import AppRates
 from pogo.edge.authorizer import Authorizer, Question
+from pogo.edge.cache import Caches
 from pogo.edge.channel import Channel
+from pogo.edge.channel_cache import ChannelCache, Welcome, at_once
 from pogo.edge.connection import Connection
+from pogo.edge.counting import Counting
 from pogo.edge.counts import Counts
 from pogo.edge.fanout import Fanout
 from pogo.edge.follower import Follower
@@ -17,8 +22,9 @@ from pogo.edge.metrics import EdgeMetrics
 from pogo.edge.presence import ChannelPresence
 from pogo.edge.registry_writer import RegistryWriter
 from pogo.edge.users import Users
+from pogo.edge.webhooks import EdgeWebhooks
 from pogo.edge.websocket import frame_text
-from pogo.pusher.channels import ChannelKind
+from pogo.pusher.channels import SERVER_TO_USER, ChannelKind
 from pogo.pusher.errors import ClientEventError, SubscriptionLimitError
 from pogo.pusher.events import (
     ClientEventReceived,
@@ -26,6 +32,7 @@ from pogo.pusher.events import (
     SubscriptionCancelled,
     SubscriptionRequested,
 )
+from pogo.records import Records
 from pogo.registry import Registry
 from pogo.rpc.v1.delivery_pb2 import Delivery
 from pogo.telemetry import get_logger
@@ -48,6 +55,9 @@ class Hub:
         metrics: EdgeMetrics,
         max_members: int,
         max_backlog: int,
+        cache: Records,
+        cache_ttl: float,
+        webhooks: EdgeWebhooks | None,
         authorizer: Authorizer | None = None,
     ) -> None:
         """Make the hub of an edge; limits are per channel, in users and bytes."""
@@ -57,7 +67,9 @@ class Hub:
         self._max_members = max_members
         self._max_backlog = max_backlog
         self._metrics = metrics
-        self._fanout = Fanout(asyncio.get_running_loop())
+        self._loop = asyncio.get_running_loop()
+        self._fanout = Fanout(self._loop)
+        self._app_rates = AppRates(LiveNodes(membership, EDGE), metrics)
         self._connections: dict[str, Connection] = {}
         self._channels: dict[tuple[str, str], Channel] = {}
         self._presence: dict[Channel, ChannelPresence] = {}
@@ -74,6 +86,9 @@ class Hub:
         self.follower = Follower(Views(registry, membership))
         self.users = Users(self.writer, self.follower)
         self._counts = Counts(self.writer, self.follower)
+        self._webhooks = webhooks
+        missed = _nobody_is_told if webhooks is None else webhooks.cache_missed
+        self.caches = Caches(cache, metrics, ttl=cache_ttl, missed=missed)
         # Seconds for which whoever leaves stays present: they may come back elsewhere.
         self.linger = 0.0
         self._lingering_until = 0.0
@@ -90,6 +105,11 @@ class Hub:
             "registry_topics_waiting",
             "Topics of the registry that are to be followed, and are not yet.",
             lambda: self.follower.waiting,
+        )
+        metrics.gauge(
+            "cache_reads_waiting",
+            "Cache channels whose subscribers wait for the last event.",
+            lambda: self.caches.waiting,
         )
         metrics.gauge(
             "channels_active", "Channels with a subscriber here.", lambda: len(self._channels)
@@ -155,7 +175,7 @@ class Hub:
         key = connection.app.id, event.channel
         channel = self._channels.get(key)
         if channel is None:
-            channel = self._open(key, event.kind, counted=connection.app.counts_subscriptions)
+            channel = self._open(key, event.kind, connection.app.counting)
         if connection in channel:
             self._answer(channel, connection)
         elif connection not in channel.waiting:
@@ -186,8 +206,10 @@ class Hub:
         """Publish a client's message to everyone else on the channel.
 
         Raises:
-            ClientEventError: The bus does not take it.
+            ClientEventError: The app's clients send too many, or the bus does not take it.
         """
+        if connection.app.client_event_rate >= 0:
+            self._app_rates.take(connection.app, self._loop.time())
         delivery = Delivery(payload=event.message, except_socket_id=connection.socket_id)
         subject = channel_subject(connection.app.id, event.channel)
         try:
@@ -195,6 +217,17 @@ class Hub:
         except BusError as error:
             self._metrics.client_events_failed.inc()
             raise ClientEventError(f"the client event was not sent: {error}") from None
+        if connection.app.tells_client_events and self._webhooks is not None:
+            self._webhooks.client_event(
+                connection.app.id, event.channel, event.message, connection.socket_id
+            )
+
+    def recount(self) -> None:
+        """Count the subscribers of each channel as its app wants it by now."""
+        apps = {connection.app.id: connection.app for connection in self._connections.values()}
+        for channel in self._channels.values():
+            if channel not in self._presence and not channel.name.startswith(SERVER_TO_USER):
+                self._counts.count(channel, apps[channel.app_id].counting)
 
     async def run(self) -> None:
         """Make channels ready, for ever: one flush for all that were opened in one turn."""
@@ -208,7 +241,7 @@ class Hub:
                 _log.debug("subscriptions wait", reason=str(error))
                 await asyncio.sleep(_RETRY_WAIT)
 
-    def _open(self, key: tuple[str, str], kind: ChannelKind, *, counted: bool) -> Channel:
+    def _open(self, key: tuple[str, str], kind: ChannelKind, counting: Counting) -> Channel:
         app_id, name = key
         channel = Channel(
             app_id,
@@ -217,8 +250,10 @@ class Hub:
             metrics=self._metrics,
             max_backlog=self._max_backlog,
         )
+        cache = self.caches.open(channel) if kind.is_cache else None
         subject = channel_subject(app_id, name)
-        channel.subscription = self._bus.subscribe(subject, self._receiver(channel))
+        receive = self._receiver(channel) if cache is None else self._cache_receiver(channel, cache)
+        channel.subscription = self._bus.subscribe(subject, receive)
         self._channels[key] = channel
         if kind.is_presence:
             self._presence[channel] = ChannelPresence(
@@ -228,9 +263,10 @@ class Hub:
                 writer=self.writer,
                 follower=self.follower,
                 full=lambda connection: self._refuse(connection, channel),
+                when_known=at_once if cache is None else cache.when_known,
             )
-        elif counted and kind is not ChannelKind.SERVER_TO_USER:
-            self._counts.open(channel)
+        elif kind is not ChannelKind.SERVER_TO_USER:
+            self._counts.count(channel, counting)
         self._unready[channel] = None
         self._wake.set()
         return channel
@@ -244,6 +280,7 @@ class Hub:
         if presence is not None:
             presence.stop()
         self._counts.close(channel)
+        self.caches.close(channel)
         del self._channels[channel.app_id, channel.name]
 
     def _receiver(self, channel: Channel) -> Callable[[bytes], None]:
@@ -255,13 +292,31 @@ class Hub:
             try:
                 delivery = parse(payload)
             except DecodeError:
-                self._metrics.invalid_deliveries.inc()
-                _log.warning("a message on the bus is no delivery", channel=channel.name)
+                self._report_invalid(channel)
                 return
             exclude = connections.get(delivery.except_socket_id)
             channel.deliver(frame_text(delivery.payload), exclude)
 
         return receive
+
+    def _cache_receiver(self, channel: Channel, cache: ChannelCache) -> Callable[[bytes], None]:
+        """Make the bus handler of a cache channel."""
+        connections = self._connections
+        parse = Delivery.FromString
+
+        def receive(payload: bytes) -> None:
+            try:
+                delivery = parse(payload)
+            except DecodeError:
+                self._report_invalid(channel)
+                return
+            cache.deliver(delivery, connections.get(delivery.except_socket_id))
+
+        return receive
+
+    def _report_invalid(self, channel: Channel) -> None:
+        self._metrics.invalid_deliveries.inc()
+        _log.warning("a message on the bus is no delivery", channel=channel.name)
 
     async def _make_ready(self) -> None:
         """Admit those who waited for the bus to have a channel.
@@ -278,11 +333,30 @@ class Hub:
                 presence = self._presence.get(channel)
                 if presence is None:
                     self._admit(channel)
-                    self._counts.ready(channel)
+                    if self.caches.get(channel) is None:
+                        self._counts.ready(channel)
                 else:
                     presence.bus_ready()
 
     def _admit(self, channel: Channel) -> None:
+        """Admit everyone who waits, once it is known what they begin with."""
+        cache = self.caches.get(channel)
+        if cache is None:
+            self._let_in(channel)
+        else:
+            cache.when_known(functools.partial(self._let_in_to_cache, channel))
+
+    def _let_in_to_cache(self, channel: Channel, welcome: Welcome) -> None:
+        """Let in who waited for the last event, and tell what they did not hear meanwhile."""
+        connections = list(channel.waiting)
+        self._let_in(channel)
+        for connection in connections:
+            if connection in channel:
+                welcome(connection)
+            if connection in channel:
+                self._counts.tell(channel, connection)
+
+    def _let_in(self, channel: Channel) -> None:
         """Deliver to everyone who waits, and tell them: first the one, then the other.
 
         An answer may be the last straw for a connection, and the channel must not close under
@@ -313,6 +387,9 @@ class Hub:
         self.subscriptions -= 1
         channel.waiting.pop(connection, None)
         channel.remove(connection)
+        cache = self.caches.get(channel)
+        if cache is not None:
+            cache.left(connection)
         presence = self._presence.get(channel)
         if presence is not None:
             presence.leave(connection, linger)
@@ -345,3 +422,8 @@ class Hub:
     def presence(self, channel: Channel) -> ChannelPresence | None:
         """Return who is present on a channel, if it is a presence channel."""
         return self._presence.get(channel)
+
+
+def _nobody_is_told(app_id: str, channel: str) -> None:
+    """Take a cache miss where there are no webhooks."""
+    del app_id, channel

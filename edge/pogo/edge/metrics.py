@@ -31,14 +31,29 @@ class EdgeMetrics(Collector):
         self.client_events_failed = self._counter(
             "client_events_failed", "Client events that the bus did not take."
         )
+        self.client_events_limited = self._counter(
+            "client_events_rate_limited",
+            "Client events that were refused because their app had reached its rate.",
+        )
         self.authorizations = self._counter(
             "edge_authorizations",
             "Questions to the application for clients without a signature, by outcome.",
             "outcome",
         )
+        self.cache_subscriptions = self._counter(
+            "cache_subscriptions",
+            "Subscriptions to cache channels, by what they began with: the event heard last, the "
+            "one that was read, a miss, or nothing, because it could not be read (unknown).",
+            "outcome",
+        )
         self.registry_write_failures = self._counter(
             "registry_write_failures",
             "Batches of writes that the registry did not take as a whole; they are repeated.",
+        )
+        self.webhook_events_dropped = self._counter(
+            "edge_webhook_events_dropped",
+            "Client events and cache misses that did not get into an endpoint's queue, by reason.",
+            "reason",
         )
         self.invalid_deliveries = self._counter(
             "invalid_deliveries", "Messages on the bus that are no deliveries."

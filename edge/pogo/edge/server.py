@@ -26,14 +26,18 @@ from pogo.edge.metrics import EdgeMetrics
 from pogo.edge.pages import Pages
 from pogo.edge.remote import HandshakeRate
 from pogo.edge.sweeper import Sweeper
+from pogo.edge.webhooks import EdgeWebhooks
 from pogo.edge.websocket import FrameReaders
 from pogo.pusher.errors import CloseError, OverCapacityError
 from pogo.pusher.handshake import make_socket_id, parse_target
 from pogo.pusher.protocol import PusherProtocol
+from pogo.records import Records
+from pogo.records.memory import MemoryRecords
 from pogo.registry import Registry, RegistryError
 from pogo.serving import RemoteAddresses
 from pogo.settings import App, Settings
 from pogo.telemetry import get_logger
+from pogo.webhooks import WebhookStore
 
 _log = get_logger()
 
@@ -45,6 +49,9 @@ _RESTART_WAIT = 1.0
 
 _REGISTRY_WAIT = 2.0
 """Seconds that a stopping edge waits for the registry to know that it is gone."""
+
+_WEBHOOKS_WAIT = 2.0
+"""Seconds that a stopping edge waits for the webhook store to take what it has for it."""
 
 LINGER = 2.0
 """Seconds for which the clients of a draining edge stay present: whoever comes back elsewhere by
@@ -64,8 +71,16 @@ class EdgeServer:
         pages: web.Application | None = None,
         auth_service: AuthService | None = None,
         timing: Timing = TIMING,
+        cache: Records | None = None,
+        webhook_store: WebhookStore | None = None,
     ) -> None:
         """Serve the apps of the settings; `pages` answer what is no WebSocket.
+
+        Client events and cache misses become webhooks through `webhook_store`, started and closed
+        like the bus, but later if no app has webhooks yet. When not given, nobody is told.
+
+        What cache channels remember is in `cache`, started and closed like the bus. When not given,
+        they remember what this edge has heard since they were opened.
 
         `auth_service` is asked for clients without a signature, if the settings say so; when not
         given, it is the one that they name.
@@ -76,8 +91,11 @@ class EdgeServer:
         self._settings = settings
         self._bus = bus
         self._registry = registry
+        self._cache = cache or MemoryRecords()
         self._metrics = EdgeMetrics(metrics)
-        self._apps = Apps(settings.apps, settings.allowed_origins)
+        self._apps = Apps(settings.apps, settings.allowed_origins, settings.webhook_url)
+        self._webhook_store = webhook_store
+        self._webhooks: EdgeWebhooks | None = None
         self._health = Health()
         self._pages = Pages(self._health, pages)
         self._limits = protocol_limits(settings)
@@ -129,6 +147,8 @@ class EdgeServer:
         settings = self._settings
         self._sweeper = Sweeper(loop)
         self._authorizer = self._make_authorizer()
+        if self._webhook_store is not None:
+            self._webhooks = EdgeWebhooks(self._apps.endpoints, self._webhook_store, self._metrics)
         self._hub = Hub(
             bus=self._bus,
             registry=self._registry,
@@ -136,6 +156,9 @@ class EdgeServer:
             metrics=self._metrics,
             max_members=settings.max_presence_members,
             max_backlog=settings.max_channel_backlog,
+            cache=self._cache,
+            cache_ttl=settings.cache_ttl,
+            webhooks=self._webhooks,
             authorizer=self._authorizer,
         )
         self._services = Services(
@@ -172,7 +195,11 @@ class EdgeServer:
             asyncio.create_task(_keep_running("registry repairs", self._hub.writer.run_repairs)),
             asyncio.create_task(_keep_running("registry views", self._hub.follower.run)),
             asyncio.create_task(_keep_running("answers", self._answers.run)),
+            asyncio.create_task(_keep_running("cache reads", self._hub.caches.run)),
         ]
+        if self._webhooks is not None:
+            webhooks = asyncio.create_task(_keep_running("webhooks", self._webhooks.run))
+            self._tasks.append(webhooks)
         self._bus_changed(self._bus.connected, "not connected yet")
         self._bus.add_status_listener(self._bus_changed)
         self._registry_changed(self._registry.connected, "not connected yet")
@@ -216,6 +243,7 @@ class EdgeServer:
             error = self._apps.verdict(connection.app)
             if error is not None:
                 connection.close(error)
+        self._hub.recount()
 
     # What a handshake asks
 
@@ -298,6 +326,8 @@ class EdgeServer:
         if self._bus_timer is not None:
             self._bus_timer.cancel()
             self._bus_timer = None
+        if not connected:
+            self._hub.caches.forget()
         if connected:
             self._bus_away_for_long = False
             self._stop_closing()
@@ -330,10 +360,14 @@ class EdgeServer:
         except (TimeoutError, RegistryError) as error:
             # Whoever sees that it stands still declares it dead.
             _log.warning("edge could not withdraw from the registry", reason=describe(error))
+        if self._webhooks is not None:
+            await self._webhooks.flush(_WEBHOOKS_WAIT)
         self._answers.stop()
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        if self._webhooks is not None:
+            self._webhooks.abandon()
         self._sweeper.stop()
         await self._pages.stop()
 

@@ -47,8 +47,8 @@ class HttpApi:
 
     The first rule that a request breaks is its answer, in this order: the path (404), the method
     (405), the app (404), the key, version, time and signature (401), whether the app is enabled
-    (403), the body's size (413) and MD5 (401), what it says (400), the app's rate (429). Nothing of
-    a body is held before its signature is right.
+    (403), the body's size (413) and MD5 (401), what it says (400), the app's rate (429), what is
+    asked for (400). Nothing of a body is held before its signature is right.
     """
 
     def __init__(
@@ -76,8 +76,15 @@ class HttpApi:
 
     def add_routes(self, application: web.Application) -> None:
         """Answer at the API's paths, below any prefix, in an application that has others."""
-        for path in (r"/{_:(?:.+/)?apps/.+}", r"/{_:(?:.+/)?users/[^/]+/terminate_connections}"):
+        for path in (
+            r"/{_:(?s:(?:.*/)?apps/.+)}",
+            r"/{_:(?s:(?:.*/)?users/[^/]+/terminate_connections)}",
+        ):
             application.router.add_route("*", path, self.handle, expect_handler=_nothing)
+
+    async def finish_bodies(self) -> None:
+        """Wait for the bodies that clients are sending: a few seconds at the most."""
+        await self._bodies.finish()
 
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
         """Answer one request.

@@ -1,8 +1,9 @@
 """The bodies of requests: held only as far as they can be of use."""
 
 import asyncio
+import math
 
-from aiohttp import web
+from aiohttp import HttpVersion11, web
 
 from pogo.broker.http.errors import ApiError, BadRequestError, TooLargeError, UnavailableError
 from pogo.settings import Settings
@@ -22,6 +23,9 @@ HELD_BODIES = 4
 BODY_TIMEOUT = 30.0
 """Seconds that a client may take to send a body."""
 
+LAST_BODIES_TIMEOUT = 2.0
+"""Seconds that those have who are sending a body when the server stops."""
+
 
 class BodyReader:
     """Reads bodies. Those that come in pieces share a bound on all bytes that are held."""
@@ -35,6 +39,10 @@ class BodyReader:
         """Bytes of the largest batch."""
         self._held = 0
         self._max_held = HELD_BODIES * max(self.max_event, self.max_batch)
+        self._under_way: set[asyncio.Timeout] = set()
+        # When the last body has to be there, once the server stops.
+        self._last = math.inf
+        self._all_read = asyncio.Event()
 
     async def read(self, request: web.BaseRequest, limit: int) -> bytes:
         """Read the body of a request.
@@ -56,10 +64,23 @@ class BodyReader:
             raise TooLargeError(limit)
         return body
 
+    async def finish(self) -> None:
+        """Wait for the bodies that are under way; what is late is refused."""
+        self._last = asyncio.get_running_loop().time() + LAST_BODIES_TIMEOUT
+        for timeout in self._under_way:
+            if not timeout.expired():
+                timeout.reschedule(self._last)
+        if self._under_way:
+            self._all_read.clear()
+            await self._all_read.wait()
+
     async def _read_pieces(self, request: web.BaseRequest, body: bytearray, limit: int) -> bytes:
         content, counted = request.content, 0
+        deadline = min(asyncio.get_running_loop().time() + BODY_TIMEOUT, self._last)
+        timeout = asyncio.timeout_at(deadline)
+        self._under_way.add(timeout)
         try:
-            async with asyncio.timeout(BODY_TIMEOUT):
+            async with timeout:
                 await _invite(request)
                 while True:
                     self._held += len(body) - counted
@@ -74,14 +95,19 @@ class BodyReader:
         except web.RequestPayloadError:
             raise BadRequestError("the body cannot be read") from None
         except TimeoutError:
-            raise ApiError(408, f"the body did not come within {BODY_TIMEOUT:.0f} s") from None
+            raise ApiError(408, "the body did not come in time") from None
         finally:
             self._held -= counted
+            self._under_way.discard(timeout)
+            if not self._under_way:
+                self._all_read.set()
 
 
 async def _invite(request: web.BaseRequest) -> None:
     """Let a client send its body that waits to be told so, as curl does with a large one."""
-    if request.headers.get("Expect", "").lower() == "100-continue":
+    expected = request.headers.get("Expect", "").lower()
+    # What speaks HTTP/1.0 would take it for the answer.
+    if expected == "100-continue" and request.version >= HttpVersion11:
         await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
         # What is written so far is no answer yet.
         request.writer.output_size = 0

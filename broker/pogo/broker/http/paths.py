@@ -67,16 +67,19 @@ def _match(segments: list[str]) -> tuple[Endpoint, str, str] | None:
     """Match a whole path of the API; returns the end point, the app's id and the name."""
     if "%" in "".join(segments):
         segments = [unquote(segment) for segment in segments]
+    # No app, channel or user is called nothing.
+    if not all(segments):
+        return None
     match segments:
         case ["apps", app_id, what] if what in _OF_APP:
             found = _OF_APP[what], app_id, ""
-        case ["apps", app_id, "channels", name] if name:
+        case ["apps", app_id, "channels", name]:
             found = Endpoint.CHANNEL, app_id, name
-        case ["apps", app_id, "channels", name, "users"] if name:
+        case ["apps", app_id, "channels", name, "users"]:
             found = Endpoint.USERS, app_id, name
-        case ["apps", app_id, "users", name, "terminate_connections"] if name:
+        case ["apps", app_id, "users", name, "terminate_connections"]:
             found = Endpoint.TERMINATE, app_id, name
-        case ["users", name, "terminate_connections"] if name:
+        case ["users", name, "terminate_connections"]:
             found = Endpoint.TERMINATE, "", name
         case _:
             return None

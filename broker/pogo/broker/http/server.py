@@ -73,9 +73,14 @@ class HttpServer:
     async def stop(self) -> None:
         """Answer the requests there are, and stop listening. Idempotent."""
         runner, self._runner = self._runner, None
-        if runner is not None:
-            await runner.cleanup()
-            _log.info("http api stopped")
+        if runner is None:
+            return
+        for site in tuple(runner.sites):
+            await site.stop()
+        # From its cleanup on, aiohttp takes no byte more.
+        await self._api.finish_bodies()
+        await runner.cleanup()
+        _log.info("http api stopped")
 
     async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
         if request.method in ("GET", "HEAD") and request.raw_path.partition("?")[0] in _HEALTH:

@@ -200,8 +200,14 @@ class Announcements:
             if due <= now:
                 del self._paced[point]
                 self._ready[point.kind, False][point] = None
-        points = itertools.chain.from_iterable(self._ready.values())
-        return [Fact(point, value(point)) for point in itertools.islice(points, MAX_DUE)]
+        facts = (
+            (is_end, Fact(point, value(point)))
+            for (_, is_end), points in self._ready.items()
+            for point in points
+        )
+        # Where it has changed since it was compared, the next comparison knows.
+        current = (fact for is_end, fact in facts if is_end is (fact.value == 0))
+        return list(itertools.islice(current, MAX_DUE))
 
     def announced(self, facts: Iterable[Fact], now: float) -> None:
         """Take that facts which were due stand in the ledger."""

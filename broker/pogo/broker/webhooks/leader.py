@@ -205,7 +205,9 @@ class AppLeader:
         """Wait until something has changed, or will be due."""
         changed = self._follower.changed
         now = self._clock()
-        pause = min([TICK, *(due - now for desk in self._desks for due in desk.next_due())])
+        pause = TICK
+        if self._membership.is_settled:
+            pause = min([TICK, *(due - now for desk in self._desks for due in desk.next_due())])
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(max(pause, GATHER)):
                 await changed.wait()
@@ -231,6 +233,8 @@ class AppLeader:
 
     async def _commit_due(self, lead: Lead) -> None:
         """Announce what is due: to each endpoint in turn, so that none waits long for another."""
+        if not self._membership.is_settled:
+            return
         open_desks = [desk for desk in self._desks if desk.closed_until <= self._clock()]
         for desk in open_desks:
             desk.facts = desk.announcements.due(self._states.value, self._clock())
