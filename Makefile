@@ -7,11 +7,17 @@ BIN := $(VENV)/bin
 DONE := .make
 E2E := tests/e2e
 CLUSTER := tests/cluster
+# Those of them that mostly wait; the others measure, and have the machine to themselves.
+CLUSTER_WAITING := $(CLUSTER)/test_webhooks.py $(CLUSTER)/test_rates.py
 # With processes of PHP: php-fpm, workers, applications of Laravel.
 PHP_TESTS := tests/php tests/php_worker tests/laravel
 # npm writes it when all packages of the lock file are there.
 CLIENTS := $(E2E)/node_modules/.package-lock.json
 GENERATED := $(DONE)/proto
+# Tests wait for servers and clocks more than they compute: several processes of them, each with the
+# tests of whole files. JOBS=0 runs them in one.
+JOBS ?= 3
+PARALLEL = -n $(JOBS) --dist loadfile
 PHP_FILES := find php tests bench -name '*.php' -not -path '*/node_modules/*'
 # Where Debian's newer PHP and Laravel are installed; CI may keep it between runs.
 LARAVEL13 ?= $(DONE)/laravel13
@@ -42,7 +48,7 @@ types: $(DONE)/dev ## Check types, strictly
 unit: $(DONE)/dev $(DONE)/servers $(DONE)/php ## Run the tests of the Python packages; pogo.pusher must be covered whole
 	PYTHONASYNCIODEBUG=1 $(BIN)/coverage run --source=core/pogo/pusher -m pytest tests/pusher
 	$(BIN)/coverage report --fail-under=100
-	PYTHONASYNCIODEBUG=1 $(BIN)/pytest -m 'not chaos and not load' $(addprefix --ignore=,tests/pusher $(E2E) $(CLUSTER) $(PHP_TESTS))
+	PYTHONASYNCIODEBUG=1 $(BIN)/pytest $(PARALLEL) -m 'not chaos and not load' $(addprefix --ignore=,tests/pusher $(E2E) $(CLUSTER) $(PHP_TESTS))
 
 php: $(DONE)/php ## Check the PHP package: syntax, style, and the tests that need no server
 	@$(PHP_FILES) -print0 | xargs -0 -n 1 php -d display_errors=stderr -l >/dev/null
@@ -61,7 +67,8 @@ test-php: $(DONE)/dev $(DONE)/servers $(DONE)/php $(CLIENTS) ## Publish, sign an
 	$(BIN)/pytest $(PHP_TESTS)
 
 test-cluster: $(DONE)/dev $(DONE)/servers $(DONE)/browser $(CLIENTS) ## Kill, freeze and cut off nodes of clusters, and see that presence stays true
-	$(BIN)/pytest $(CLUSTER)
+	$(BIN)/pytest $(addprefix --ignore=,$(CLUSTER_WAITING)) $(CLUSTER)
+	$(BIN)/pytest -n 2 $(CLUSTER_WAITING)
 
 test-chaos: $(DONE)/dev $(DONE)/servers ## Kill servers for minutes and see that no promise breaks
 	$(BIN)/pytest -m chaos

@@ -54,6 +54,7 @@ async def test_binary_message() -> None:
         (b"\xf1\x80\0\0\0\0", 1002),
         (b"\x89\xfe\x00\x7e\0\0\0\0" + b"x" * 126, 1002),
     ],
+    ids=["no UTF-8", "not masked", "nothing to continue", "opcode", "reserved bits", "long ping"],
 )
 async def test_violations_of_websocket(frame: bytes, code: int) -> None:
     """A frame that RFC 6455 forbids is answered with its close code."""
