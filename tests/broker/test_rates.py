@@ -176,14 +176,15 @@ def test_standing() -> None:
 
 
 def test_a_new_rate_counts_at_once() -> None:
-    """What was had before stays had, in seconds; apps that are gone are forgotten."""
+    """What was had at another rate is forgiven; apps that are gone are forgotten."""
     desk = Desk()
     slow, fast = limited(event_rate=1.0), limited(event_rate=100.0)
 
-    assert [True, False] == desk.taken(slow, [1, 1])
-    assert [False] == desk.taken(fast, [1])
-    desk.now += 0.5
-    assert [True] * 50 + [False] == desk.taken(fast, [1] * 51)
+    assert [True, False] == desk.taken(slow, [3600, 1])
+    standing = desk.rates.standing(fast, "events")
+    assert standing is not None
+    assert (100, 100, 0.0) == (standing.limit, standing.remaining, standing.reset)
+    assert [True] * 100 + [False] == desk.taken(fast, [1] * 101)
     desk.rates.keep([OTHER])
     assert [True] * 100 + [False] == desk.taken(fast, [1] * 101)
     desk.rates.keep([fast])

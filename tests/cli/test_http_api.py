@@ -9,7 +9,10 @@ from typing import Any
 import aiohttp
 import pusher
 import pytest
+from pydantic import SecretStr
 
+from pogo.settings import App
+from tests.broker.http.helpers import BODY, sign
 from tests.cli.process import Pogo
 from tests.servers import HOST, NatsServer
 
@@ -60,12 +63,35 @@ async def test_one_process(tmp_path: Path) -> None:
                 refused = (response.status, await response.json(), response.headers["Connection"])
             async with session.head(f"http://{HOST}:{port}/sockets/apps/7/events") as response:
                 wrong = (response.status, response.headers["Allow"])
+            odd = [
+                (await session.get(f"http://{HOST}:{port}{path}")).content_type
+                for path in ("//apps/7/channels", "/apps/7/channels/a%0Ab")
+            ]
             async with session.get(f"http://{HOST}:{port}/up") as response:
                 health = response.status
 
     assert (401, {"error": "auth_key is missing"}, "close") == refused
     assert (405, "POST") == wrong
+    assert ["application/json"] * 2 == odd
     assert 200 == health
+
+
+async def test_a_body_on_its_way_when_it_stops(tmp_path: Path) -> None:
+    """`pogo serve` waits a moment for it, and then its client is told, not cut off."""
+    path = "/apps/7/events"
+    app = App(id="7", secret=SecretStr(APP["WS_APP_SECRET"]))
+    head = f"POST {path}?{sign('POST', path, BODY, app=app)} HTTP/1.1\r\nHost: test\r\n"
+    async with Pogo(tmp_path, "serve", *ANY_PORT, env=APP) as serve, asyncio.timeout(20):
+        port = int((await serve.logged("ready"))["url"].rpartition(":")[2])
+        reader, writer = await asyncio.open_connection(HOST, port)
+        writer.write(f"{head}Content-Length: {len(BODY)}\r\nExpect: 100-continue\r\n\r\n".encode())
+        await reader.readuntil(b"100 Continue\r\n\r\n")
+        stopping = asyncio.create_task(serve.stop())
+        answer = await reader.read()
+        writer.close()
+
+        assert 0 == await stopping
+    assert answer.startswith(b"HTTP/1.1 408 ")
 
 
 async def test_processes_apart(tmp_path: Path) -> None:

@@ -33,6 +33,12 @@ _QUEUE_FULL: dict[StatusCode, DropReason] = {
     StatusCode.BROKER_QUEUE_FULL: "broker_queue_full",
 }
 
+MAX_ESCAPE = 6
+"""Bytes that JSON takes for one character at the most: `\\u0000`."""
+
+FRAME = 2048
+"""Bytes that a delivery has at the most beside its event's name and data."""
+
 SUBJECT_CACHE = 8192
 """Channels whose encoded subject is remembered (some hundred bytes each), the most recent ones."""
 
@@ -134,6 +140,17 @@ class Publisher:
         self._metrics.answered(outcomes)
         return outcomes
 
+    def judge(self, event: Event, *, json_data: bool) -> Outcome | None:
+        """Tell why an event can never be published, whatever the bus and the queues do."""
+        channels = list(dict.fromkeys(event.channels))
+        refusal = self._checks.judge(event, channels, json_data=json_data)
+        if refusal is not None:
+            return refusal
+        if MAX_ESCAPE * (len(event.data) + len(event.name)) + FRAME < self._bus.max_payload:
+            # However it is written, it is small enough.
+            return None
+        return next(filter(None, map(self._too_large, _messages(event, channels))), None)
+
     def _accept(
         self, event: Event, call: Call, index: int, *, no_edge: bool, json_data: bool
     ) -> Outcome | None:
@@ -156,13 +173,24 @@ class Publisher:
         small = self._bus.max_payload - ROOM
         for message in messages:
             if len(message.payload) > small:
-                limit = small if is_cached(message.subject) else self._bus.max_payload
-                if len(message.payload) > limit:
-                    return _too_large(message, limit)
+                refusal = self._too_large(message)
+                if refusal is not None:
+                    return refusal
         refusal = self._queues.enqueue(messages, call, index)
         if refusal is not None:
             self._metrics.drop(_QUEUE_FULL[refusal.status], len(messages))
         return refusal
+
+    def _too_large(self, message: Message) -> Outcome | None:
+        """Tell whether a delivery has more bytes than the bus takes."""
+        limit = self._bus.max_payload - (ROOM if is_cached(message.subject) else 0)
+        if len(message.payload) <= limit:
+            return None
+        return Outcome(
+            StatusCode.PAYLOAD_TOO_LARGE,
+            f"as it travels, the event has {len(message.payload)} bytes (a control character takes "
+            f"six); the bus takes {limit}",
+        )
 
     def _unable(self, messages: int) -> Outcome | None:
         """Tell why nothing can be published at all, before anything is encoded in vain."""
@@ -173,14 +201,6 @@ class Publisher:
             self._metrics.drop("bus_down", messages)
             return _BUS_DOWN
         return None
-
-
-def _too_large(message: Message, limit: int) -> Outcome:
-    return Outcome(
-        StatusCode.PAYLOAD_TOO_LARGE,
-        f"as it travels, the event has {len(message.payload)} bytes (a control character takes "
-        f"six); the bus takes {limit}",
-    )
 
 
 def _messages(event: Event, channels: Sequence[str]) -> list[Message]:

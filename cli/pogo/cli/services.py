@@ -131,6 +131,7 @@ def _serve(
             *([] if auth is None else [Part(_nothing, auth.close)]),
             _edge_part(edge, settings),
             _broker_part(broker, settings),
+            Part(_nothing, broker.http_api.finish_bodies),
             _page_part(page, settings),
         ],
         announce=lambda: local.announce(Ports(edge.port, broker.grpc_port, page.port)),

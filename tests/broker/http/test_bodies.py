@@ -13,6 +13,7 @@ from tests.broker.http.helpers import (
     connect,
     held,
     running_api,
+    sign,
 )
 
 
@@ -55,6 +56,18 @@ async def test_who_waits_to_send_a_body_is_asked_for_it(api: Api) -> None:
     assert b"HTTP/1.1 100 Continue\r\n\r\n" == invited
     assert (200, b"{}") == answer
     assert 401 == refused
+
+
+async def test_http_1_0_knows_no_invitation(api: Api) -> None:
+    """Its clients would take `100 Continue` for the answer, so they just get that."""
+    query = sign("POST", EVENTS, BODY)
+    head = f"POST {EVENTS}?{query} HTTP/1.0\r\nContent-Length: {len(BODY)}\r\n"
+    async with connect(api) as raw:
+        raw.writer.write(f"{head}Expect: 100-continue\r\n\r\n".encode() + BODY[:9])
+        await until(lambda: held(api) == 9)
+        raw.writer.write(BODY[9:])
+
+        assert (200, b"{}") == await raw.answer()
 
 
 async def test_a_body_that_is_too_large(api: Api) -> None:

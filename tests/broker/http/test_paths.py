@@ -43,6 +43,8 @@ def test_paths_of_the_api(path: str, endpoint: Endpoint, app_id: str, name: str)
         "/apps/a/",
         "/apps/a/events/",
         "/apps/a/EVENTS",
+        "/apps//events",
+        "/apps//channels/c",
         "/apps/a/channels/",
         "/apps/a/channels//users",
         "/apps/a/channels/c/members",

@@ -7,7 +7,16 @@ from pogo.bus import Bus
 from pogo.bus.memory import MemoryBus
 from pogo.registry.memory import MemoryRegistry
 from tests.broker.helpers import HeldBus, listen, memory_bus, until
-from tests.broker.http.helpers import BATCH, EVENTS, Backend, item, running_api, trigger
+from tests.broker.http.helpers import (
+    BATCH,
+    EVENTS,
+    Api,
+    Backend,
+    connect,
+    item,
+    running_api,
+    trigger,
+)
 
 
 @pytest.mark.parametrize(
@@ -98,6 +107,23 @@ async def test_a_batch_is_judged_before_any_of_it_is_published(backend: Backend,
     assert (400, "a batch has at most 10 events, not 11") == many.error
     assert [400, 400, 400] == [each.status for each in (broken, alone, socket)]
     assert "$.batch[1]" in broken.body["error"]
+    assert ["last"] == [json.loads(each.payload)["event"] for each in heard]
+
+
+async def test_a_batch_that_the_bus_cannot_take(api: Api, bus: Bus) -> None:
+    """An event that grows beyond what the bus takes keeps all of its batch back, too."""
+    heard = listen(bus, "news")
+    await bus.flush()
+    body = json.dumps({"batch": [item(), item(data="\x01" * 200_000)]}).encode()
+    async with connect(api) as raw:
+        raw.head(f"Content-Length: {len(body)}", body=body, path=BATCH)
+        raw.writer.write(body)
+        status, answer = await raw.answer()
+    await api.backend.post(EVENTS, trigger(name="last"))
+    await until(lambda: bool(heard))
+
+    assert 413 == status
+    assert answer.startswith(b'{"error":"event 1 of the batch: as it travels, the event has 12')
     assert ["last"] == [json.loads(each.payload)["event"] for each in heard]
 
 

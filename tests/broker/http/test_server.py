@@ -1,4 +1,5 @@
 import asyncio
+import errno
 import logging
 import socket
 import time
@@ -8,7 +9,7 @@ import pytest
 import pytest_asyncio
 from structlog.testing import capture_logs
 
-from pogo.broker.http import HttpServer, server
+from pogo.broker.http import HttpServer, bodies, server
 from pogo.bus.memory import MemoryBus
 from tests.broker.helpers import HeldBus, make_settings, memory_bus, until
 from tests.broker.http.helpers import (
@@ -24,6 +25,12 @@ from tests.broker.http.helpers import (
     trigger,
 )
 from tests.servers import HOST
+
+
+def refuses(api: Api) -> bool:
+    """Tell whether nobody can connect any more."""
+    with socket.socket() as probe:
+        return probe.connect_ex((HOST, api.server.port)) == errno.ECONNREFUSED
 
 
 @pytest_asyncio.fixture(name="api")
@@ -209,6 +216,45 @@ async def test_requests_are_answered_before_it_stops() -> None:
 
     assert b"" == closed
     assert (200, "close") == (reply.status, reply.headers["Connection"])
+
+
+async def test_a_body_on_its_way_when_it_stops() -> None:
+    """It may still come, and is published, whichever connection it is on."""
+    async with memory_bus() as bus, running_api(bus) as api, connect(api) as raw:
+        raw.head(f"Content-Length: {len(BODY)}")
+        raw.writer.write(BODY[:9])
+        await until(lambda: held(api) == 9)
+        stopping = asyncio.create_task(api.server.stop())
+        await until(lambda: refuses(api))
+        raw.writer.write(BODY[9:])
+        answer = await raw.answer()
+        await stopping
+        ended = await raw.reader.read()
+
+    assert ((200, b"{}"), b"") == (answer, ended)
+
+
+async def test_a_body_that_does_not_come_when_it_stops(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who stops the server does not wait for it as long as else, and its client is told."""
+    monkeypatch.setattr(bodies, "LAST_BODIES_TIMEOUT", 0.2)
+    monkeypatch.setattr(server, "LINGERING", 0.1)
+    async with (
+        memory_bus() as bus,
+        running_api(bus) as api,
+        connect(api) as early,
+        connect(api) as late,
+    ):
+        early.head(f"Content-Length: {len(BODY)}")
+        early.writer.write(BODY[:9])
+        await until(lambda: held(api) == 9)
+        stopping = asyncio.create_task(api.server.stop())
+        late.head(f"Content-Length: {len(BODY)}")
+        late.writer.write(BODY[:9])
+        answers = [await early.answer(), await late.answer()]
+        async with asyncio.timeout(5):
+            await stopping
+
+    assert [(408, b'{"error":"the body did not come in time"}')] * 2 == answers
 
 
 async def test_a_broker_that_has_stopped(api: Api) -> None:

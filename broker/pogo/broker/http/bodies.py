@@ -6,10 +6,8 @@ import math
 from aiohttp import HttpVersion11, web
 
 from pogo.broker.http.errors import ApiError, BadRequestError, TooLargeError, UnavailableError
+from pogo.broker.publisher import MAX_ESCAPE
 from pogo.settings import Settings
-
-MAX_ESCAPE = 6
-"""Bytes that JSON takes for one byte of text at the most: `\\u0000`."""
 
 ITEM_BYTES = 16 * 1024
 """Bytes that an event may take beside its data and its channels."""

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable, Sequence
 
-from pogo.broker.checks import EventChecks
 from pogo.broker.events import Event
 from pogo.broker.http.answers import DONE, Answer, tell
 from pogo.broker.http.errors import ApiError, BadRequestError, PublishError
@@ -52,7 +51,6 @@ class Publishing:
         self._queries = queries
         self._rates = rates
         self._max_channels = settings.max_channels
-        self._checks = EventChecks(settings)
         self._max_items = settings.max_http_batch
 
     async def trigger(self, app: App, body: bytes, key: str) -> Answer:
@@ -92,7 +90,7 @@ class Publishing:
         triggers = parse_batch(app.id, body, self._max_items)
         events = [event for event, _ in triggers]
         for index, event in enumerate(events):
-            refusal = self._checks.judge(event, event.channels, json_data=False)
+            refusal = self._publisher.judge(event, json_data=False)
             if refusal is not None:
                 raise PublishError(refusal, index)
         _raise_worst(await self._publish(app, events, _check_key(key)))

@@ -15,6 +15,10 @@ KEEP_ALIVE = 75.0
 """Seconds for which an idle connection is kept. Within them the head of a request has to be there,
 and they are longer than the 60 of most proxies, which should be the ones to close."""
 
+LINGERING = 2.0
+"""Seconds that the rest of a refused body is read and thrown away: a client that is cut off while
+it sends may not see its answer. Stopping waits for it, too."""
+
 BACKLOG = 1024
 """Connections that the kernel accepts ahead of the broker."""
 
@@ -54,6 +58,7 @@ class HttpServer:
             access_log=None,
             logger=_LOGGER,
             keepalive_timeout=KEEP_ALIVE,
+            lingering_time=LINGERING,
             # A few bytes could become any number.
             auto_decompress=False,
         )
