@@ -178,6 +178,22 @@ def test_who_was_back_for_a_moment_has_left_again() -> None:
     assert 3 == len(desk.after(0.1))
 
 
+def test_what_changes_after_a_look_waits_for_the_next() -> None:
+    """A beginning that is over, and an end that is none, are not told as their opposite."""
+    desk = Desk(webhook("member_added", "member_removed"))
+    desk.join("ada")
+    desk.after()
+    desk.leave("ada")
+    desk.join("ben")
+    desk.look()
+    desk.now += DELAY
+    desk.join("ada")
+    desk.leave("ben")
+
+    assert [] == desk.announcements.due(desk.states.value, desk.now)
+    assert [] == desk.after(DELAY)
+
+
 def test_a_user_is_there_once() -> None:
     """Further connections of a user, on whichever edge, tell nothing."""
     desk = Desk()

@@ -4,9 +4,11 @@ import asyncio
 import itertools
 import json
 import re
+import time
 
 import pytest
 
+from pogo.broker.webhooks import leader
 from pogo.broker.webhooks.leader import DEPOSED_PAUSE, FULL_PAUSE, RETRY_PAUSE
 from pogo.registry.memory import MemoryRegistry
 from pogo.webhooks import Queue
@@ -122,17 +124,17 @@ async def test_the_leader_is_cut_off() -> None:
         brokers = [await stage.broker(make_settings()) for _ in range(2)]
         edge = await stage.edge()
         await until(lambda: sum(broker.metric("apps_led") for broker in brokers) == 1)
-        (leader,) = (broker for broker in brokers if broker.metric("apps_led"))
-        (other,) = (broker for broker in brokers if broker is not leader)
-        leader.link.cut()
+        (first,) = (broker for broker in brokers if broker.metric("apps_led"))
+        (other,) = (broker for broker in brokers if broker is not first)
+        first.link.cut()
         edge.join(ROOM, "ada")
         await stage.tells(JOINED)
         assert 1 == other.metric("apps_led")
         edge.leave(ROOM, "ada")
-        await leader.link.mend()
+        await first.link.mend()
 
         await stage.tells([*JOINED, *LEFT])
-        await until(lambda: leader.metric("apps_led") == 1 and other.metric("apps_led") == 0)
+        await until(lambda: first.metric("apps_led") == 1 and other.metric("apps_led") == 0)
         edge.join(ROOM, "ada")
         await stage.tells([*JOINED, *LEFT, *JOINED])
 
@@ -168,13 +170,31 @@ async def test_the_registry_is_away() -> None:
         edge.join(ROOM, "ada")
         await stage.tells(JOINED)
         edge.leave(ROOM, "ada")
-        await edge.writer.drained()
+        await until(lambda: broker.metric("differences_waiting") == 2)
         broker.link.cut()
         await asyncio.sleep(DELAY + TOLD_WITHIN)
         assert JOINED == await stage.told()
         await broker.link.mend()
 
         await stage.tells([*JOINED, *LEFT])
+
+
+async def test_a_process_that_stood_still(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who had the whole time to come back while this broker stood still gets it again."""
+    monkeypatch.setattr(leader, "STALL", 0.5)
+    async with scene() as stage:
+        broker = await stage.broker(make_settings())
+        edge = await stage.edge()
+        edge.join(ROOM, "ada")
+        await stage.tells(JOINED)
+        edge.leave(ROOM, "ada")
+        await until(lambda: broker.metric("differences_waiting") == 2)
+        time.sleep(1.0)  # noqa: ASYNC251 (that is the point)
+        await asyncio.sleep(DELAY / 3)
+        edge.join(ROOM, "ada")
+        await asyncio.sleep(TOLD_WITHIN)
+
+        assert JOINED == await stage.told()
 
 
 async def test_the_store_is_away() -> None:

@@ -255,7 +255,6 @@ async def test_limits_of_a_commit(store: WebhookStore) -> None:
         store.commit(lead, {"k" * (MAX_KEY_BYTES + 1): b""}, []),
         store.commit(lead, {"": b""}, []),
         store.commit(lead, {}, [item(1, Queue("app", "default"))]),
-        store.enqueue([Item(QUEUE, "id", b"x" * (MAX_EVENT_BYTES + 1))]),
     ):
         with pytest.raises(ValueError, match=r"bytes|another app"):
             await wrong
@@ -281,6 +280,16 @@ async def test_the_largest_event(store: WebhookStore, peer: WebhookStore) -> Non
     await put(store, [item(number, body=large) for number in range(6)])
 
     assert [large] * 6 == await bodies(peer)
+
+
+async def test_an_event_that_is_too_large(store: WebhookStore, peer: WebhookStore) -> None:
+    """It is refused, and those before and behind it are stored."""
+    large = item(1, body=b"x" * (MAX_EVENT_BYTES + 1))
+    before, refused, behind = await store.enqueue([item(0), large, item(2)])
+
+    assert (None, None) == (before, behind)
+    assert "bytes" in str(refused)
+    assert [b"0", b"2"] == await bodies(peer)
 
 
 async def test_ledgers_do_not_grow_with_what_is_over(

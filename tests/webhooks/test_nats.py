@@ -9,6 +9,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from pogo.webhooks import (
+    MAX_COMMIT_BYTES,
     DeposedError,
     Queue,
     QueueFullError,
@@ -18,7 +19,7 @@ from pogo.webhooks import (
 from pogo.webhooks.ledger import MIN_EXCESS, Record
 from pogo.webhooks.nats import NatsWebhookStore, StreamOptions
 from pogo.webhooks.nats_ledgers import Log, NatsLedgersConnection
-from pogo.webhooks.nats_wire import LEDGERS_STREAM, QUEUES_STREAM
+from pogo.webhooks.nats_wire import LEDGERS_STREAM, MIN_PAYLOAD, QUEUES_STREAM
 from tests.registry.nats_helpers import PlainNatsServer, ask_of, publish
 from tests.servers import HOST, NatsCluster, NatsServer
 from tests.webhooks.helpers import (
@@ -214,6 +215,35 @@ async def test_a_server_without_jetstream(tmp_path: Path) -> None:
     async with PlainNatsServer(tmp_path) as server:
         with pytest.raises(WebhookStoreError, match="nats-server --jetstream"):
             await NatsWebhookStore([server.url]).start()
+
+
+def with_max_payload(directory: Path, size: int) -> NatsServer:
+    """Make a server that takes messages of so many bytes."""
+    config = directory / "nats.conf"
+    config.write_text(f"max_payload: {size}")
+    return NatsServer(directory / "nats", args=["-c", str(config)])
+
+
+async def test_a_server_that_takes_small_messages_only(tmp_path: Path) -> None:
+    """`start` refuses it, and says what to change; the largest commit would never be stored."""
+    async with with_max_payload(tmp_path, MIN_PAYLOAD - 1) as server:
+        with pytest.raises(WebhookStoreError, match="max_payload"):
+            await NatsWebhookStore([server.url]).start()
+
+
+async def test_an_event_that_the_server_does_not_take(tmp_path: Path) -> None:
+    """It is refused, and the connection stays; the largest commit goes through."""
+    large = item(1, body=b"x" * MIN_PAYLOAD)
+    async with (
+        with_max_payload(tmp_path, MIN_PAYLOAD) as server,
+        opened(NatsWebhookStore([server.url])) as store,
+    ):
+        lead, _ = await store.lead(APP)
+        refused = await outcome(store, large)
+        await store.commit(lead, {}, [item(2, body=b"x" * (MAX_COMMIT_BYTES - 100))])
+
+        assert "bytes" in str(refused)
+        assert 1 == await store.size(QUEUE)
 
 
 @pytest.mark.parametrize("urls", [[], ["http://127.0.0.1:4222"], [f"nats://{HOST}:port"]])

@@ -6,13 +6,23 @@ from pathlib import Path
 
 import pytest
 
-from pogo.webhooks import Item, QueueFullError, StoreUnavailableError, WebhookStore, nats_wire
+from pogo.webhooks import (
+    MAX_COMMIT_BYTES,
+    Item,
+    Lead,
+    Queue,
+    QueueFullError,
+    StoreUnavailableError,
+    WebhookStore,
+    nats_wire,
+)
 from pogo.webhooks.nats import NatsWebhookStore
 from pogo.webhooks.nats_queues import NatsQueuesConnection
 from tests.servers import NatsServer
 from tests.webhooks.helpers import (
     APP,
     OTHER,
+    QUEUE,
     bodies,
     committed,
     item,
@@ -45,7 +55,9 @@ async def _peer(server: NatsServer) -> AsyncIterator[NatsWebhookStore]:
         yield store
 
 
-def fill_after_check(monkeypatch: pytest.MonkeyPatch, writer: WebhookStore, count: int) -> None:
+def fill_after_check(
+    monkeypatch: pytest.MonkeyPatch, writer: WebhookStore, count: int, queue: Queue = QUEUE
+) -> None:
     """Have somebody store events as soon as the next commit has seen that there is room."""
     check_room = NatsQueuesConnection.check_room
 
@@ -53,8 +65,9 @@ def fill_after_check(monkeypatch: pytest.MonkeyPatch, writer: WebhookStore, coun
         connection: NatsQueuesConnection, app_id: str, events: Sequence[Item]
     ) -> None:
         await check_room(connection, app_id, events)
-        monkeypatch.setattr(NatsQueuesConnection, "check_room", check_room)
-        await put(writer, items(count, first=100))
+        if queue in {event.queue for event in events}:
+            monkeypatch.setattr(NatsQueuesConnection, "check_room", check_room)
+            await put(writer, items(count, queue, first=100))
 
     monkeypatch.setattr(NatsQueuesConnection, "check_room", check_and_fill)
 
@@ -68,7 +81,7 @@ async def test_a_queue_that_is_filled_meanwhile(
     await store.commit(lead, {"a": b"1"}, [*items(3), item(9, OTHER)])
     before = await bodies(peer)
     with pytest.raises(QueueFullError):
-        await store.commit(lead, {"a": b"2"}, [])
+        await store.commit(lead, {"a": b"2"}, [item(3)])
     await remove_first(store, 2)
 
     assert [*numbers(SIZE - 1, first=100), b"0"] == before
@@ -100,7 +113,7 @@ async def test_a_successor_of_a_commit_that_waits(
     await store.commit(lead, {"a": b"1"}, items(2))
     lead, found = await peer.lead(APP)
     with pytest.raises(QueueFullError):
-        await peer.commit(lead, {"a": b"2"}, [])
+        await peer.commit(lead, {"a": b"2"}, [item(2)])
     await remove_first(peer, SIZE - 1)
     await remove_first(store, 1)
     await peer.commit(lead, {"a": b"2"}, [item(2)])
@@ -110,11 +123,77 @@ async def test_a_successor_of_a_commit_that_waits(
     assert {"a": b"2"} == await ledger(store)
 
 
-async def test_a_leader_that_dies_between_the_steps(
+async def test_a_queue_that_is_full_holds_up_no_other(
     store: NatsWebhookStore, peer: NatsWebhookStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Whoever leads next has its commit in the ledger, and puts its events into their queues."""
-    lead = await committed(store, {"a": b"1"}, items(2))
+    """Other endpoints are told meanwhile; the events that wait are not lost with their leader."""
+    lead, _ = await store.lead(APP)
+    fill_after_check(monkeypatch, peer, SIZE)
+    await store.commit(lead, {"a": b"1"}, items(2))
+    for number in range(2):
+        await store.commit(lead, {"b": b"%d" % number}, [item(number, OTHER)])
+    before = await bodies(peer, OTHER)
+    _, found = await peer.lead(APP)
+    await remove_first(peer, SIZE)
+
+    assert numbers(2) == before
+    assert {"a": b"1", "b": b"1"} == found
+    assert numbers(2) == await bodies(peer)
+    assert numbers(2) == await bodies(peer, OTHER)
+
+
+async def test_what_was_put_is_not_put_again_by_a_successor(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However long the other events of a commit wait, it only puts those."""
+    monkeypatch.setattr(nats_wire, "DEDUPLICATION", 0.1)
+    async with (
+        NatsServer(tmp_path) as server,
+        opened(NatsWebhookStore([server.url], SIZE)) as store,
+        opened(NatsWebhookStore([server.url], SIZE)) as peer,
+    ):
+        lead, _ = await store.lead(APP)
+        fill_after_check(monkeypatch, peer, SIZE)
+        await store.commit(lead, {}, [item(1), item(2, OTHER)])
+        await store.commit(lead, {}, [item(3, OTHER)])
+        async with asyncio.timeout(5.0):
+            while await peer.size(OTHER) < 4:
+                await put(store, [item(4, OTHER)])
+        await peer.lead(APP)
+        await remove_first(peer, SIZE)
+
+        assert [b"1"] == await bodies(peer)
+        assert [b"2", b"3", b"4", b"4"] == await bodies(peer, OTHER)
+
+
+async def test_events_that_wait_are_bounded(
+    store: NatsWebhookStore, peer: NatsWebhookStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where full queues hold up more bytes than a record can carry along, all others wait too."""
+    large = b"." * (MAX_COMMIT_BYTES - 100)
+    lead, _ = await store.lead(APP)
+    fill_after_check(monkeypatch, peer, SIZE)
+    await store.commit(lead, {}, [item(1, body=large)])
+    fill_after_check(monkeypatch, peer, SIZE, OTHER)
+    await store.commit(lead, {}, [item(2, OTHER, body=large)])
+    with pytest.raises(QueueFullError, match="wait for room"):
+        await store.commit(lead, {}, [item(3, Queue(APP, "third"))])
+    await remove_first(peer, SIZE)
+    await bodies(store)
+    await store.commit(lead, {}, [item(3, Queue(APP, "third"))])
+
+    assert [b"3"] == await bodies(peer, Queue(APP, "third"))
+    assert [large] == await bodies(peer)
+
+
+async def commit_and_die(
+    monkeypatch: pytest.MonkeyPatch,
+    store: WebhookStore,
+    lead: Lead,
+    changes: dict[str, bytes | None],
+    events: Sequence[Item],
+) -> None:
+    """Commit, and die before the events are in their queues."""
     with monkeypatch.context() as dying:
 
         async def die(connection: NatsQueuesConnection, events: Sequence[Item]) -> None:
@@ -123,7 +202,15 @@ async def test_a_leader_that_dies_between_the_steps(
 
         dying.setattr(NatsQueuesConnection, "enqueue", die)
         with pytest.raises(asyncio.CancelledError):
-            await store.commit(lead, {"a": b"2"}, items(2, first=2))
+            await store.commit(lead, changes, events)
+
+
+async def test_a_leader_that_dies_between_the_steps(
+    store: NatsWebhookStore, peer: NatsWebhookStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever leads next has its commit in the ledger, and puts its events into their queues."""
+    lead = await committed(store, {"a": b"1"}, items(2))
+    await commit_and_die(monkeypatch, store, lead, {"a": b"2"}, items(2, first=2))
     before = await bodies(peer)
     with pytest.raises(StoreUnavailableError, match="not known"):
         await store.commit(lead, {"a": b"3"}, [])
@@ -132,6 +219,21 @@ async def test_a_leader_that_dies_between_the_steps(
     assert numbers(2) == before
     assert {"a": b"2"} == found
     assert numbers(4) == await bodies(peer)
+
+
+async def test_a_leader_that_dies_while_events_wait(
+    store: NatsWebhookStore, peer: NatsWebhookStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever leads next puts those that waited, too."""
+    lead, _ = await store.lead(APP)
+    fill_after_check(monkeypatch, peer, SIZE)
+    await store.commit(lead, {}, items(2))
+    await commit_and_die(monkeypatch, store, lead, {}, [item(3, OTHER)])
+    await peer.lead(APP)
+    await remove_first(peer, SIZE)
+
+    assert numbers(2) == await bodies(peer)
+    assert numbers(1, first=3) == await bodies(peer, OTHER)
 
 
 async def test_events_that_were_put_are_not_put_again(

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
+from types import SimpleNamespace
 from typing import Literal, Self
 
 import aiohttp
@@ -110,6 +111,13 @@ class Target:
         )
 
 
+@dataclass(slots=True)
+class _Attempt:
+    """One request on its way."""
+
+    is_on_used_connection: bool = False
+
+
 class Poster:
     """Posts to all endpoints.
 
@@ -165,14 +173,28 @@ class Poster:
             await resolver.close()
 
     async def _send(self, target: Target, body: bytes) -> tuple[int, float]:
-        """Return the status of the answer, and for how long it asks to be left alone."""
+        """Return the status of the answer, and for how long it asks to be left alone.
+
+        Servers close idle connections, some of them soon, and at times just as a request comes.
+        That is no failure of theirs: as in RFC 9112, 9.3.1, it is sent again, until a connection is
+        new. Whoever has it already knows its ids.
+        """
+        while True:
+            attempt = _Attempt()
+            try:
+                return await self._send_once(target, body, attempt)
+            except (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError):
+                if not attempt.is_on_used_connection:
+                    raise
+
+    async def _send_once(self, target: Target, body: bytes, attempt: _Attempt) -> tuple[int, float]:
         url = URL(target.url)
         headers = _headers(target, body)
         if "Authorization" in headers:
             # What a header says goes before what the URL says; both together are an error.
             url = url.with_user(None)
         async with self._opened().post(
-            url, data=body, headers=headers, allow_redirects=False
+            url, data=body, headers=headers, allow_redirects=False, trace_request_ctx=attempt
         ) as response:
             await _read(response)
             asked = ""
@@ -198,8 +220,23 @@ class Poster:
                 auto_decompress=False,
                 # No proxies and no credentials from the environment.
                 trust_env=False,
+                trace_configs=[_noting_used_connections()],
             )
         return self._session
+
+
+def _noting_used_connections() -> aiohttp.TraceConfig:
+    """Have each attempt told whether its connection has carried requests before."""
+
+    async def note(
+        session: aiohttp.ClientSession, context: SimpleNamespace, params: object
+    ) -> None:
+        del session, params
+        context.trace_request_ctx.is_on_used_connection = True
+
+    config = aiohttp.TraceConfig()
+    config.on_connection_reuseconn.append(note)
+    return config
 
 
 def parse_retry_after(text: str, now: float) -> float:
