@@ -414,10 +414,11 @@ async def test_cancelled_probe_is_judged_nevertheless() -> None:
 
 async def test_probe_cancelled_before_its_turn() -> None:
     """It says nothing, so the next one probes, and nobody thinks that the worker failed again."""
-    async with _rig(connections=10, breaker_failures=1, breaker_wait=0.01) as rig:
+    limits = {"connections": 10, "breaker_failures": 1, "breaker_wait": 0.01}
+    async with _rig(timeout=4 * TIMEOUT, **limits) as rig:
         await rig.warm_up()
         await rig.called(1)
-        await asyncio.sleep(TIMEOUT - 0.03)
+        await asyncio.sleep(2 * TIMEOUT)
         await rig.called(9)
         await eventually(lambda: rig.worker.circuit is Circuit.OPEN)
         await asyncio.sleep(0.01)
@@ -428,7 +429,9 @@ async def test_probe_cancelled_before_its_turn() -> None:
         assert 1 == rig.opened()
 
         await rig.called(1)
+        calls = len(rig.upstream.calls)
         await rig.answer()
+        await eventually(lambda: len(rig.upstream.calls) > calls)
         await rig.answer()
         assert OK == await rig.callers[-1]
         assert [Circuit.PROBING, Circuit.CLOSED] == [before, rig.worker.circuit]
