@@ -28,6 +28,32 @@ def test_good_settings_are_shown_with_their_sources(tmp_path: Path, pogo: Run) -
     assert "" == err
 
 
+def test_each_webhook_is_shown_without_what_may_be_secret(tmp_path: Path, pogo: Run) -> None:
+    """A row for each of its settings; of URLs and headers the path and the values are hidden."""
+    (tmp_path / "pogo.toml").write_text(
+        'webhook_url = "https://user:hunter2@all.example/hook?token=hunter2"\n'
+        '[[apps]]\nid = "shop"\nsecret = "hunter2-hunter2-hunter2"\n'
+        '[[apps.webhooks]]\nname = "crm"\nurl = "https://crm.example:8443/hunter2"\n'
+        'events = ["member_added", "member_removed"]\n'
+        'headers = { Authorization = "hunter2" }\n'
+        '[[apps.webhooks]]\nname = "shop"\nurl = "https://shop.example/"\n'
+    )
+
+    code, out, err = pogo("config", "check")
+
+    rows = [line.split() for line in out.splitlines()]
+    crm, shop = "apps[0].webhooks[0]", "apps[0].webhooks[1]"
+    assert (0, "") == (code, err)
+    assert ["webhook_url", "https://********@all.example/********", "pogo.toml"] in rows
+    assert [f"{crm}.name", "crm", "pogo.toml"] in rows
+    assert [f"{crm}.url", "https://crm.example:8443/********", "pogo.toml"] in rows
+    assert [f"{crm}.events", "member_added,", "member_removed", "pogo.toml"] in rows
+    assert [f"{crm}.channel_prefixes", "default"] in rows
+    assert [f"{crm}.headers", "Authorization:", "********", "pogo.toml"] in rows
+    assert [f"{shop}.url", "https://shop.example/", "pogo.toml"] in rows
+    assert "hunter2" not in out
+
+
 def test_everything_wrong_is_reported_at_once(tmp_path: Path, pogo: Run) -> None:
     """Exit code 2; one line a problem, and no secret."""
     config = tmp_path / "other.toml"

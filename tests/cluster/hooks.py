@@ -67,7 +67,7 @@ def leader(cluster: Cluster) -> Node:
     led = {
         line["timestamp"]: broker
         for broker in cluster.brokers
-        for line in broker.logged("webhooks led")
+        for line in broker.logged("looks after the webhooks of an app")
     }
     return led[max(led)]
 

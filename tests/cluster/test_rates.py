@@ -54,7 +54,7 @@ async def _rated(kind: str, tmp_path: Path) -> AsyncIterator[tuple[Cluster, Appl
 def configure(folder: Path, application: Application, events: float, client_events: float) -> None:
     """Write what the app may have in a second."""
     app = f'[[apps]]\nid = "{application.app_id}"\n'
-    rates = f"event_rate = {events}\nclient_event_rate = {client_events}\n"
+    rates = f"event_rate = {events}\ntotal_client_event_rate = {client_events}\n"
     (folder / "pogo.toml").write_text(app + rates)
 
 

@@ -78,7 +78,12 @@ async def _cluster(
     """Give the cluster, whole and led; what was done to it is undone in the end."""
     cluster, _ = webhooked
     known = len(cluster.tracebacks())
-    await eventually(lambda: any(broker.logged("webhooks led") for broker in cluster.brokers), SOON)
+    await eventually(
+        lambda: any(
+            broker.logged("looks after the webhooks of an app") for broker in cluster.brokers
+        ),
+        SOON,
+    )
     yield cluster
     unexpected = cluster.tracebacks()[known:]
     await cluster.repair()

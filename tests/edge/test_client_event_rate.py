@@ -16,7 +16,7 @@ SLOW = 0.06
 
 def app(rate: float, **fields: object) -> dict[str, object]:
     """Describe an app with a rate."""
-    return {"id": APP, "key": KEY, "secret": SECRET, "client_event_rate": rate, **fields}
+    return {"id": APP, "key": KEY, "secret": SECRET, "total_client_event_rate": rate, **fields}
 
 
 async def send(client: Client, count: int) -> None:

@@ -200,6 +200,17 @@ async def test_health(edge: Edge) -> None:
                 assert "close" == answer.headers["Connection"]
 
 
+@pytest.mark.parametrize("path", ["/apps/shop/events?auth_key=k", "/users/7/terminate_connections"])
+async def test_an_edge_taken_for_a_broker(path: str) -> None:
+    """It says who answers the HTTP API."""
+    async with running_edge() as edge, aiohttp.ClientSession() as session:
+        async with session.post(edge.http(path), data=b"{}") as answer:
+            told = await answer.json()
+
+        assert 404 == answer.status
+        assert "brokers" in told["error"]
+
+
 async def test_pages() -> None:
     """Somebody else's pages are served on the same port, with their bodies."""
 

@@ -61,6 +61,20 @@ def test_the_origin_of_each_field_of_an_app_is_known(write: Path) -> None:
     } == origins
 
 
+def test_the_origin_of_each_field_of_a_webhook_is_known(write: Path) -> None:
+    """Defaults are not named."""
+    write.write_text('[[apps]]\nid = "1"\nsecret = "s"\n[[apps.webhooks]]\nurl = "http://x"')
+
+    _, origins = trace_settings(None, {})
+
+    assert {
+        "apps[0].id": "pogo.toml: apps[0].id",
+        "apps[0].secret": "pogo.toml: apps[0].secret",
+        "apps[0].webhooks": "pogo.toml: apps[0].webhooks",
+        "apps[0].webhooks[0].url": "pogo.toml: apps[0].webhooks[0].url",
+    } == origins
+
+
 def test_a_named_file_is_read_instead_of_the_one_in_the_directory(write: Path) -> None:
     """With `--config`, `./pogo.toml` is not read at all."""
     write.write_text("this is not TOML")
@@ -242,6 +256,49 @@ def test_an_unknown_name_is_answered_with_the_nearest_known_one(write: Path) -> 
         "pogo.toml: apps[0].client_event: unknown setting; the nearest known one is client_events",
         "POGO_PONG_WIAT: unknown setting; the nearest known one is POGO_PONG_WAIT",
     } == set(_problems(environ={"POGO_PONG_WIAT": "5s"}))
+
+
+def test_what_is_wrong_with_a_webhook_is_said_without_its_secrets(write: Path) -> None:
+    """In words of the file, one line a problem; names of headers as they were written."""
+    write.write_text(
+        '[[apps]]\nid = "1"\nsecret = "s"\n'
+        '[[apps.webhooks]]\nurl = "ftp://x/?hunter2"\nheaders = { X-Pusher-Key = "hunter2" }\n'
+        '[[apps.webhooks]]\nurl = "http://x/?hunter2"\nevents = []\nheaders = "hunter2"\n'
+        '[[apps.webhooks]]\nurl = "http://x/?hunter2"\nevents = 5\n'
+        'channel_prefixes = [""]\n'
+    )
+
+    assert {
+        "pogo.toml: apps[0].webhooks[0].url: should be http://host[:port]/path, or https://…",
+        "pogo.toml: apps[0].webhooks[0].headers: X-Pusher-Key is set by Pogo itself",
+        "pogo.toml: apps[0].webhooks[1].events: must not be empty; for all events, leave it out",
+        "pogo.toml: apps[0].webhooks[1].headers: should be a table",
+        "pogo.toml: apps[0].webhooks[2].events: should be a list",
+        "pogo.toml: apps[0].webhooks[2].channel_prefixes[0]: must not be empty",
+    } == set(_problems())
+
+
+def test_the_events_of_a_webhook_may_be_one_text(write: Path) -> None:
+    """With commas, as every other list."""
+    write.write_text(
+        '[[apps]]\nid = "1"\nsecret = "s"\n'
+        '[[apps.webhooks]]\nurl = "http://x"\nevents = "member_added, cache_miss"\n'
+    )
+
+    [webhook] = load_settings(None, {}).apps[0].webhooks
+
+    assert ("member_added", "cache_miss") == webhook.events
+
+
+def test_a_setting_of_apps_outside_of_their_table_is_told_where_it_belongs(write: Path) -> None:
+    """At the top of the file and among the variables."""
+    write.write_text('event_rate = 5\n[[webhooks]]\nurl = "http://x"')
+
+    assert {
+        "pogo.toml: event_rate: is a setting of an app: write it into an [[apps]] table",
+        "pogo.toml: webhooks: is a setting of an app: write it into an [[apps]] table",
+        "POGO_READ_RATE: is a setting of an app: write it into an [[apps]] table",
+    } == set(_problems(environ={"POGO_READ_RATE": "5"}))
 
 
 def test_two_apps_may_share_neither_id_nor_key(write: Path) -> None:

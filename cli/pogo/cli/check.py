@@ -13,7 +13,7 @@ from rich.text import Text
 
 from pogo.cli.configuration import cautions, describe
 from pogo.cli.errors import UsageError
-from pogo.settings import App, Settings, SettingsError, trace_settings
+from pogo.settings import App, Settings, SettingsError, Webhook, trace_settings
 
 # Wide enough for every line where there is no terminal to fit.
 _WIDE = 200
@@ -50,10 +50,21 @@ def _table(settings: Settings, origins: Mapping[str, str]) -> Table:
 def _rows(settings: Settings) -> Iterator[tuple[str, str]]:
     for index, app in enumerate(settings.apps):
         for name in App.model_fields:
-            yield f"apps[{index}].{name}", _show(getattr(app, name))
+            if name != "webhooks" or not app.webhooks:
+                yield f"apps[{index}].{name}", _show(getattr(app, name))
+        for number, webhook in enumerate(app.webhooks):
+            yield from _webhook_rows(f"apps[{index}].webhooks[{number}]", webhook)
     for name in Settings.model_fields:
-        if name != "apps":
+        if name == "webhook_url":
+            yield name, _without_path(settings.webhook_url)
+        elif name != "apps":
             yield name, _show(getattr(settings, name))
+
+
+def _webhook_rows(path: str, webhook: Webhook) -> Iterator[tuple[str, str]]:
+    for name in Webhook.model_fields:
+        value = getattr(webhook, name)
+        yield f"{path}.{name}", _without_path(value) if name == "url" else _show(value)
 
 
 def _show(value: object) -> str:
@@ -62,14 +73,21 @@ def _show(value: object) -> str:
             return "********" if value.get_secret_value() else ""
         case tuple():
             return ", ".join(_show(item) for item in value)
+        case Mapping():
+            return ", ".join(f"{name}: {_show(item)}" for name, item in value.items())
         case bool():
             return str(value).lower()
         case str() if "://" in value and "@" in value:
             return _without_credentials(value)
-        case None:
-            return ""
         case _:
-            return str(value)
+            return "" if value is None else str(value)
+
+
+def _without_path(url: str) -> str:
+    # Many endpoints have a token in their path or query.
+    parts = urlsplit(url)
+    hidden = parts._replace(path="", query="", fragment="").geturl()
+    return _show(f"{hidden}/********" if url.rstrip("/") != hidden else url)
 
 
 def _without_credentials(url: str) -> str:

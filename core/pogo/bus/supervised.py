@@ -19,9 +19,10 @@ class Supervised(ABC, Generic[_C]):
     kind: ClassVar[str]
     """The server's name in logs and errors."""
 
-    def __init__(self) -> None:
+    def __init__(self, name: str = "") -> None:
+        """Make one; `name` is for logs, where a process has several that are for the same."""
         self._supervisor: Supervisor[_C] = Supervisor(
-            self.what, self.kind, open_one=self._open, restore=self._restore
+            name or self.what, self.kind, open_one=self._open, restore=self._restore
         )
 
     @abstractmethod

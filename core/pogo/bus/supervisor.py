@@ -145,7 +145,7 @@ class Supervisor(Generic[_C]):
         return f"{self._what} {what}"
 
     def _where(self, connection: _C) -> dict[str, str]:
-        return {self._what: self._kind, "server": connection.server}
+        return {"kind": self._kind, "server": connection.server}
 
     def _attempt_failed(self, error: Exception) -> None:
         self._reason = reason = describe(error)

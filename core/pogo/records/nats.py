@@ -199,7 +199,7 @@ class NatsRecords(RemoteRecords):
     def __init__(
         self, urls: Sequence[str], bucket: str, options: StreamOptions = _STREAM_OPTIONS
     ) -> None:
-        super().__init__()
+        super().__init__(f"records of {bucket}")
         self._servers = StreamServers(
             NatsServers(urls, f"pogo-{bucket}"),
             functools.partial(NatsRecordsConnection, bucket=bucket, options=options),

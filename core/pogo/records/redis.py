@@ -138,7 +138,7 @@ class RedisRecords(RemoteRecords):
     kind = "redis"
 
     def __init__(self, options: RedisOptions, bucket: str) -> None:
-        super().__init__()
+        super().__init__(f"records of {bucket}")
         self._servers = RedisServers(options)
         self._make = functools.partial(
             RedisRecordsConnection, bucket=f"pogo:v1:r:{bucket}".encode()

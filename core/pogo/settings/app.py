@@ -52,8 +52,8 @@ class App(BaseModel):
     read_rate: Rate = -1.0
     """Questions per second that back ends may ask the HTTP API, counted alike."""
 
-    client_event_rate: Rate = -1.0
-    """`client-` events per second of all clients, shared out over the live edges."""
+    total_client_event_rate: Rate = -1.0
+    """`client-` events per second of all clients together, shared out over the live edges."""
 
     webhooks: tuple[Webhook, ...] = ()
     """Where it is told what happens on its channels, each an `[[apps.webhooks]]` table."""

@@ -10,12 +10,31 @@ from pydantic_core import ErrorDetails
 from pogo.settings.app import App
 from pogo.settings.errors import SettingsError
 from pogo.settings.model import Settings
-from pogo.settings.sources import KNOWN_NAMES, Location, Sources, format_path, unknown
+from pogo.settings.sources import (
+    APP_ONLY,
+    KNOWN_NAMES,
+    OF_AN_APP,
+    Location,
+    Sources,
+    format_path,
+    unknown,
+)
 from pogo.settings.webhooks import Webhook
 
 _TABLES: Mapping[str | int, str] = {
-    "apps": "should be a list: an app is an [[apps]] table, with two brackets",
+    "apps": "should be a list: an app is an [[apps]] table, above any [[apps.webhooks]] of its own",
     "webhooks": "should be a list: a webhook is an [[apps.webhooks]] table, with two brackets",
+}
+
+# What pydantic would say in Python's words.
+_PLAIN = {
+    "missing": "is required",
+    "model_type": "should be a table",
+    "tuple_type": "should be a list",
+    "mapping_type": "should be a table",
+    "dict_type": "should be a table",
+    "string_too_short": "must not be empty",
+    "too_short": "must not be empty",
 }
 
 _NO_OVERRIDES: Mapping[str, object] = MappingProxyType({})
@@ -69,24 +88,35 @@ def trace_settings(
         given += [
             ("apps", index, name) for name in App.model_fields if name in app.model_fields_set
         ]
+        given += [
+            ("apps", index, "webhooks", number, name)
+            for number, webhook in enumerate(app.webhooks)
+            for name in Webhook.model_fields
+            if name in webhook.model_fields_set
+        ]
     return settings, {format_path(location): sources.name_of(location) for location in given}
 
 
 def _message(details: ErrorDetails) -> str:
     """Say what is wrong. Never from `details["input"]`, which may be a secret."""
-    if details["type"] == "extra_forbidden":
-        *parents, name = details["loc"]
-        return unknown(str(name), _known_in(parents))
-    if details["type"] == "missing":
-        return "is required"
-    if details["type"] == "tuple_type" and details["loc"][-1] in _TABLES:
+    kind = details["type"]
+    if kind == "extra_forbidden":
+        return _unknown(details["loc"])
+    if kind == "tuple_type" and details["loc"][-1] in _TABLES:
         return _TABLES[details["loc"][-1]]
-    if details["type"] == "model_type":
-        return "should be a table"
-    if details["type"] == "string_pattern_mismatch" and "apps" in details["loc"]:
+    if kind == "string_pattern_mismatch" and "apps" in details["loc"]:
         return "should be 1 to 128 characters out of A-Z a-z 0-9 _ . -"
-    message = details["msg"].removeprefix("Value error, ").removeprefix("Input ")
-    return message[:1].lower() + message[1:]
+    if kind == "value_error":  # Pogo's own, which may begin with the name of a header
+        return details["msg"].removeprefix("Value error, ")
+    message = details["msg"].removeprefix("Input ")
+    return _PLAIN.get(kind, message[:1].lower() + message[1:])
+
+
+def _unknown(location: Location) -> str:
+    *parents, name = location
+    if not parents and name in APP_ONLY:
+        return OF_AN_APP
+    return unknown(str(name), _known_in(parents))
 
 
 def _known_in(parents: Sequence[str | int]) -> Iterable[str]:

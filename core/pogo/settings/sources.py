@@ -5,6 +5,7 @@ import tomllib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
+from pogo.settings.app import App
 from pogo.settings.errors import SettingsError
 from pogo.settings.model import Settings
 
@@ -20,6 +21,12 @@ ONE_APP = {"app_id": "id", "app_key": "key", "app_secret": "secret"}
 KNOWN_NAMES = (*Settings.model_fields, *ONE_APP)
 """Everything that may stand at the top of `pogo.toml`."""
 
+APP_ONLY = App.model_fields.keys() - ONE_APP.values() - Settings.model_fields.keys()
+"""What an `[[apps]]` table alone may have."""
+
+OF_AN_APP = "is a setting of an app: write it into an [[apps]] table"
+"""What is wrong with one of `APP_ONLY` at the top of the file, or in the environment."""
+
 _APP_FAMILIES = (
     {"app_id": "POGO_APP_ID", "app_key": "POGO_APP_KEY", "app_secret": "POGO_APP_SECRET"},
     {"app_id": "WS_APP_ID", "app_secret": "WS_APP_SECRET"},
@@ -31,6 +38,8 @@ secret of another would be an app that nobody has."""
 _SETTING_VARIABLES = {
     PREFIX + name.upper(): name for name in Settings.model_fields if name != "apps"
 }
+
+_APP_VARIABLES = {PREFIX + name.upper() for name in APP_ONLY}
 
 # Read by the Python and the PHP client, which often share the environment of a server.
 _CLIENT_VARIABLES = (
@@ -119,6 +128,8 @@ class Sources:
         for variable in sorted(given):
             if variable in _SETTING_VARIABLES:
                 self._set(_SETTING_VARIABLES[variable], given[variable], variable)
+            elif variable in _APP_VARIABLES:
+                self.problems.append(f"{variable}: {OF_AN_APP}")
             elif variable.startswith(PREFIX) and variable not in _KNOWN_VARIABLES:
                 self.problems.append(f"{variable}: {unknown(variable, _KNOWN_VARIABLES)}")
         for family in _APP_FAMILIES:

@@ -43,7 +43,7 @@ def format_duration(seconds: float) -> str:
     return f"{seconds:g}s" if seconds >= 1 else f"{seconds * 1000:g}ms"
 
 
-def _split(value: object) -> object:
+def split_list(value: object) -> object:
     """Read one string as a comma-separated list; the environment has nothing else."""
     if not isinstance(value, str):
         return value
@@ -177,24 +177,24 @@ Text = Annotated[str, StringConstraints(min_length=1)]
 Secret = Annotated[SecretStr, AfterValidator(_check_secret)]
 """A secret that must not be empty."""
 
-TextList = Annotated[tuple[Text, ...], BeforeValidator(_split)]
+TextList = Annotated[tuple[Text, ...], BeforeValidator(split_list)]
 """A list, or one string with commas."""
 
 Network = Annotated[IPv4Network | IPv6Network, BeforeValidator(_parse_network)]
 """A network in CIDR notation; a bare address is a network of one."""
 
-NetworkList = Annotated[tuple[Network, ...], BeforeValidator(_split)]
+NetworkList = Annotated[tuple[Network, ...], BeforeValidator(split_list)]
 """A list of networks, or one string with commas."""
 
 NatsUrls = Annotated[
     tuple[Annotated[str, AfterValidator(_check_nats_url)], ...],
-    BeforeValidator(_split),
+    BeforeValidator(split_list),
     Field(min_length=1),
 ]
 """One or more servers of a NATS cluster, as a list or one string with commas."""
 
 Addresses = Annotated[
-    tuple[Annotated[str, AfterValidator(_check_address)], ...], BeforeValidator(_split)
+    tuple[Annotated[str, AfterValidator(_check_address)], ...], BeforeValidator(split_list)
 ]
 """A list of `host:port`, or one string with commas."""
 

@@ -3,7 +3,7 @@
 import hashlib
 from typing import Literal, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator
 
 from pogo.settings.group import Group
 from pogo.settings.values import (
@@ -14,6 +14,7 @@ from pogo.settings.values import (
     Name,
     OptionalHttpUrl,
     TextList,
+    split_list,
 )
 
 WebhookEvent = Literal[
@@ -52,6 +53,15 @@ class Webhook(BaseModel):
 
     headers: HeaderMap = Field(default_factory=dict, repr=False)
     """Headers that are sent with each request beside Pusher's own."""
+
+    _listed = field_validator("events", mode="before")(split_list)
+
+    @field_validator("events")
+    @classmethod
+    def _some(cls, events: tuple[WebhookEvent, ...]) -> tuple[WebhookEvent, ...]:
+        if not events:
+            raise ValueError("must not be empty; for all events, leave it out")
+        return events
 
 
 class WebhookSettings(Group):

@@ -112,13 +112,13 @@ def _channel_states(hub: Hub, app_id: str, ask: ChannelsQuestion) -> Iterator[Ch
     """Go through an app's channels that begin with a prefix, or those with these names."""
     names = [ask.name] if ask.name else ask.names
     if names:
-        found = (hub.channel(app_id, name) for name in names)
+        found = (hub.channels.get(app_id, name) for name in names)
         channels = [channel for channel in found if channel is not None]
     else:
-        channels = hub.channels(app_id)
+        channels = hub.channels.of_app(app_id)
     for channel in channels:
         if channel.name.startswith(ask.prefix):
-            presence = hub.presence(channel)
+            presence = hub.subscriptions.presence(channel)
             users = 0 if presence is None else presence.users
             count = channel.subscriptions
             yield ChannelState(name=channel.name, subscriptions=count, users=users)
@@ -126,6 +126,6 @@ def _channel_states(hub: Hub, app_id: str, ask: ChannelsQuestion) -> Iterator[Ch
 
 def _members(hub: Hub, app_id: str, name: str) -> list[str]:
     """Tell who is on a presence channel, as far as it is known here."""
-    channel = hub.channel(app_id, name)
-    presence = None if channel is None else hub.presence(channel)
+    channel = hub.channels.get(app_id, name)
+    presence = None if channel is None else hub.subscriptions.presence(channel)
     return [] if presence is None else presence.user_ids

@@ -12,7 +12,7 @@ from pogo.pusher.rates import share
 
 
 class AppRates:
-    """Holds apps to their `client_event_rate` on one edge."""
+    """Holds apps to their `total_client_event_rate` on one edge."""
 
     def __init__(self, edges: LiveNodes, metrics: EdgeMetrics) -> None:
         self._edges = edges
@@ -24,7 +24,7 @@ class AppRates:
         Raises:
             ClientEventRateError: The app has reached its rate.
         """
-        limit = share(app.client_event_rate, self._edges.sharing)
+        limit = share(app.total_client_event_rate, self._edges.sharing)
         busy_until = limit.take(app.client_events_until, now)
         if busy_until is None:
             self._metrics.client_events_limited.inc()

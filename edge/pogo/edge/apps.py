@@ -24,7 +24,6 @@ class EdgeApp:
 
     __slots__ = (
         "_settings",
-        "client_event_rate",
         "client_events_until",
         "connections",
         "counting",
@@ -32,6 +31,7 @@ class EdgeApp:
         "origins",
         "policy",
         "tells_client_events",
+        "total_client_event_rate",
     )
 
     def __init__(
@@ -39,7 +39,7 @@ class EdgeApp:
     ) -> None:
         self.connections = 0
         self.id = settings.id
-        self.client_event_rate = settings.client_event_rate
+        self.total_client_event_rate = settings.total_client_event_rate
         # When all client events of its clients will be paid for (see `pogo.edge.app_rates`).
         self.client_events_until = 0.0
         self.update(settings, default_origins, endpoints)
@@ -47,8 +47,8 @@ class EdgeApp:
     def update(self, settings: App, default_origins: tuple[str, ...], endpoints: Endpoints) -> None:
         """Take new settings over."""
         self._settings = settings
-        if settings.client_event_rate != self.client_event_rate:
-            self.client_event_rate = settings.client_event_rate
+        if settings.total_client_event_rate != self.total_client_event_rate:
+            self.total_client_event_rate = settings.total_client_event_rate
             # What was had at another rate is forgiven.
             self.client_events_until = 0.0
         self.origins = default_origins

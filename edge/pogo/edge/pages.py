@@ -30,7 +30,7 @@ class Pages:
 
     def __init__(self, health: Health, application: web.Application | None) -> None:
         self._health = health
-        self._application = application or web.Application()
+        self._application = application or _pages_of_an_edge_alone()
         self._application.router.add_get("/up", self._up)
         self._application.router.add_get("/pogo/health", self._up)
         self._application.on_response_prepare.append(_close_after_answer)
@@ -58,6 +58,20 @@ class Pages:
         if reason:
             return web.json_response({"status": "unavailable", "reason": reason}, status=503)
         return web.json_response({"status": "ok"})
+
+
+def _pages_of_an_edge_alone() -> web.Application:
+    """Make the pages of `pogo edge`: whoever takes it for a broker is told."""
+    application = web.Application()
+    for path in ("/apps/{rest:.*}", "/users/{rest:.*}"):
+        application.router.add_route("*", path, _ask_a_broker)
+    return application
+
+
+async def _ask_a_broker(request: web.Request) -> web.Response:
+    del request
+    reason = "this is an edge: the HTTP API is answered by brokers, on their `port`"
+    return web.json_response({"error": reason}, status=404)
 
 
 @web.middleware

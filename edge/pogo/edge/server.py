@@ -1,36 +1,36 @@
-"""The edge as a whole: what it listens on, whom it lets in, and how it starts and stops."""
+"""The edge as a whole: which parts it is made of, and how they start and stop together."""
 
 import asyncio
 import secrets
 import socket
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Callable, Iterable
 
 from aiohttp import web
 from prometheus_client import CollectorRegistry
-from websockets.http11 import Request
 
 from pogo.bus import Bus
 from pogo.bus.connection import describe
 from pogo.cluster import EDGE, TIMING, Membership, Timing
+from pogo.edge.admission import Admission
 from pogo.edge.answers import Answers
-from pogo.edge.apps import Apps, EdgeApp
+from pogo.edge.apps import Apps
 from pogo.edge.auth_client import GrpcAuthService
 from pogo.edge.authorizer import Authorizer, AuthService
 from pogo.edge.closing import close_all
-from pogo.edge.connection import Connection, Services
-from pogo.edge.handshake import Handshake, HandshakeContext, peer_address
+from pogo.edge.connection import Services
+from pogo.edge.gauges import add_cluster_gauges, add_hub_gauges
+from pogo.edge.handshake import Handshake, HandshakeContext
 from pogo.edge.health import Health
 from pogo.edge.hub import Hub
-from pogo.edge.limits import connection_limits, protocol_limits
+from pogo.edge.limits import connection_limits
 from pogo.edge.metrics import EdgeMetrics
+from pogo.edge.outages import Outages
 from pogo.edge.pages import Pages
 from pogo.edge.remote import HandshakeRate
 from pogo.edge.sweeper import Sweeper
+from pogo.edge.tasks import Tasks
 from pogo.edge.webhooks import EdgeWebhooks
 from pogo.edge.websocket import FrameReaders
-from pogo.pusher.errors import CloseError, OverCapacityError
-from pogo.pusher.handshake import make_socket_id, parse_target
-from pogo.pusher.protocol import PusherProtocol
 from pogo.records import Records
 from pogo.records.memory import MemoryRecords
 from pogo.registry import Registry, RegistryError
@@ -43,9 +43,6 @@ _log = get_logger()
 
 _BACKLOG = 4096
 """Connections that the kernel accepts ahead of the edge: a reconnect storm comes at once."""
-
-_RESTART_WAIT = 1.0
-"""Seconds before a background task that failed is started again."""
 
 _REGISTRY_WAIT = 2.0
 """Seconds that a stopping edge waits for the registry to know that it is gone."""
@@ -98,7 +95,6 @@ class EdgeServer:
         self._webhooks: EdgeWebhooks | None = None
         self._health = Health()
         self._pages = Pages(self._health, pages)
-        self._limits = protocol_limits(settings)
         self._membership = Membership(
             registry,
             EDGE,
@@ -106,29 +102,9 @@ class EdgeServer:
             ready=False,
             timing=timing,
         )
-        self._tasks: list[asyncio.Task[None]] = []
-        self._bus_timer: asyncio.TimerHandle | None = None
-        self._bus_away_for_long = False
-        self._closing_all: asyncio.Task[None] | None = None
+        self._tasks = Tasks()
         self._server: asyncio.Server | None = None
-        self._metrics.gauge(
-            "edge_bus_connected", "1 while this edge reaches the bus.", lambda: bus.connected
-        )
-        self._metrics.gauge(
-            "edge_registry_connected",
-            "1 while this edge reaches the registry.",
-            lambda: registry.connected,
-        )
-        self._metrics.gauge(
-            "edge_cluster_settled",
-            "1 while this edge sees the cluster as it is; else presence stands still.",
-            lambda: self._membership.is_settled,
-        )
-        self._metrics.gauge(
-            "cluster_edges",
-            "Live edges, as this edge sees them.",
-            lambda: len(self._membership.nodes.of_role(EDGE)),
-        )
+        add_cluster_gauges(self._metrics, bus=bus, registry=registry, membership=self._membership)
 
     @property
     def port(self) -> int:
@@ -161,24 +137,14 @@ class EdgeServer:
             webhooks=self._webhooks,
             authorizer=self._authorizer,
         )
-        self._services = Services(
-            loop=loop,
-            owner=self._hub,
-            readers=FrameReaders(settings.max_message_size),
-            sweeper=self._sweeper,
-            limits=connection_limits(settings),
-            metrics=self._metrics,
+        add_hub_gauges(self._metrics, self._hub)
+        self._outages = Outages(
+            self._hub,
+            self._health,
+            bus_grace=settings.bus_grace,
+            closing_time=settings.shutdown_timeout,
         )
-        self._context = HandshakeContext(
-            acceptor=self,
-            addresses=RemoteAddresses(settings.trusted_proxies),
-            loop=loop,
-            new_page_handler=await self._pages.start(),
-            rate=HandshakeRate(settings.handshake_rate, settings.handshake_burst),
-            sweeper=self._sweeper,
-            timeout=settings.handshake_timeout,
-            max_open=settings.max_connections,
-        )
+        self._context = self._make_context(loop, await self._pages.start())
         try:
             self._server = await loop.create_server(
                 lambda: Handshake(self._context), settings.host, settings.port, backlog=_BACKLOG
@@ -189,21 +155,8 @@ class EdgeServer:
         self._answers = Answers(self._bus, self._hub, self._membership.process)
         self._answers.start()
         self._sweeper.start()
-        self._tasks = [
-            asyncio.create_task(_keep_running("subscriptions", self._hub.run)),
-            asyncio.create_task(_keep_running("registry writes", self._hub.writer.run)),
-            asyncio.create_task(_keep_running("registry repairs", self._hub.writer.run_repairs)),
-            asyncio.create_task(_keep_running("registry views", self._hub.follower.run)),
-            asyncio.create_task(_keep_running("answers", self._answers.run)),
-            asyncio.create_task(_keep_running("cache reads", self._hub.caches.run)),
-        ]
-        if self._webhooks is not None:
-            webhooks = asyncio.create_task(_keep_running("webhooks", self._webhooks.run))
-            self._tasks.append(webhooks)
-        self._bus_changed(self._bus.connected, "not connected yet")
-        self._bus.add_status_listener(self._bus_changed)
-        self._registry_changed(self._registry.connected, "not connected yet")
-        self._registry.add_status_listener(self._registry_changed)
+        self._start_tasks()
+        self._outages.start(self._bus, self._registry)
         self._membership.start()
         _log.info("edge started", host=settings.host, port=self.port, node=self._membership.name)
 
@@ -216,9 +169,7 @@ class EdgeServer:
         _log.info("edge draining", connections=connections)
         # Now, so that balancers and clients turn to another edge at once.
         self._server.close()
-        if self._bus_timer is not None:
-            self._bus_timer.cancel()
-        self._stop_closing()
+        self._outages.drain()
         self._context.drain()
         self._hub.linger = LINGER
         try:
@@ -245,52 +196,6 @@ class EdgeServer:
                 connection.close(error)
         self._hub.recount()
 
-    # What a handshake asks
-
-    def accept(
-        self, transport: asyncio.Transport, request: Request, response: bytes, early: bytes
-    ) -> None:
-        """Take over a socket whose handshake is valid, or refuse it in the protocol's terms."""
-        error: CloseError | None = None
-        try:
-            app = self._admit(request)
-        except CloseError as refusal:
-            app, error = self._apps.nobody, refusal
-        protocol = PusherProtocol(app.policy, self._limits, self._new_socket_id())
-        connection = Connection(transport, self._services, app, protocol)
-        self._hub.opened(connection)
-        if error is not None:
-            self._metrics.handshakes.labels(str(error.code)).inc()
-            connection.refuse(response, error)
-            return
-        self._metrics.handshakes.labels("accepted").inc()
-        if self._authorizer is not None:
-            peer = peer_address(transport)
-            self._authorizer.opened(
-                connection,
-                request.headers.raw_items(),
-                remote=peer,
-                from_trusted_proxy=self._context.addresses.trusts(peer),
-            )
-        connection.establish(response)
-        if early:
-            connection.data_received(early)
-
-    def handshake_refused(self, reason: str) -> None:
-        """Count a handshake that got an HTTP error."""
-        self._metrics.handshakes.labels(reason).inc()
-
-    def _admit(self, request: Request) -> EdgeApp:
-        app = self._apps.find(parse_target(request.path))
-        # Cookies decide what the client may do, so it must be known whose page it is.
-        needs_origin = self._settings.subscribe_without_auth
-        app.admit(request.headers.get("Origin"), needs_origin=needs_origin)
-        if len(self._hub) >= self._settings.max_connections:
-            raise OverCapacityError("the server has too many connections")
-        if self._bus_away_for_long:
-            raise OverCapacityError("the server cannot reach the bus")
-        return app
-
     def _make_authorizer(self) -> Authorizer | None:
         settings = self._settings
         if not settings.subscribe_without_auth:
@@ -308,48 +213,49 @@ class EdgeServer:
             max_waiting=settings.max_subscriptions,
         )
 
-    def _new_socket_id(self) -> str:
-        while True:
-            socket_id = make_socket_id(secrets.randbits(64))
-            if not self._hub.is_taken(socket_id):
-                return socket_id
-
-    # The bus and the registry
-
-    def _registry_changed(self, connected: bool, reason: str) -> None:  # noqa: FBT001 - StatusListener
-        """Follow the registry: without it, nobody new is present, and nobody is seen to leave."""
-        self._health.registry_down = "" if connected else reason
-
-    def _bus_changed(self, connected: bool, reason: str) -> None:  # noqa: FBT001 - StatusListener
-        """Follow the bus: without it, clients are deaf, and are told so after a while."""
-        self._health.bus_down = "" if connected else reason
-        if self._bus_timer is not None:
-            self._bus_timer.cancel()
-            self._bus_timer = None
-        if not connected:
-            self._hub.caches.forget()
-        if connected:
-            self._bus_away_for_long = False
-            self._stop_closing()
-        elif not self._health.draining:
-            loop = asyncio.get_running_loop()
-            self._bus_timer = loop.call_later(self._settings.bus_grace, self._bus_stays_away)
-
-    def _bus_stays_away(self) -> None:
-        self._bus_away_for_long = True
-        _log.error("edge closes its clients: the bus stays away", connections=len(self._hub))
-        self._closing_all = asyncio.create_task(
-            close_all(self._hub, self._settings.shutdown_timeout, "the server lost its bus")
+    def _make_context(
+        self, loop: asyncio.AbstractEventLoop, new_page_handler: Callable[[], asyncio.Protocol]
+    ) -> HandshakeContext:
+        """Put together what a socket needs until it is a connection, and after that."""
+        settings = self._settings
+        addresses = RemoteAddresses(settings.trusted_proxies)
+        admission = Admission(
+            settings,
+            apps=self._apps,
+            hub=self._hub,
+            services=Services(
+                loop=loop,
+                owner=self._hub,
+                readers=FrameReaders(settings.max_message_size),
+                sweeper=self._sweeper,
+                limits=connection_limits(settings),
+                metrics=self._metrics,
+            ),
+            addresses=addresses,
+            authorizer=self._authorizer,
+            outages=self._outages,
         )
-        self._closing_all.add_done_callback(_report_failure)
+        return HandshakeContext(
+            acceptor=admission,
+            addresses=addresses,
+            loop=loop,
+            new_page_handler=new_page_handler,
+            rate=HandshakeRate(settings.handshake_rate, settings.handshake_burst),
+            sweeper=self._sweeper,
+            timeout=settings.handshake_timeout,
+            max_open=settings.max_connections,
+        )
 
-    def _stop_closing(self) -> None:
-        """Spare the clients that have not been closed yet for want of a bus."""
-        closing, self._closing_all = self._closing_all, None
-        if closing is not None:
-            closing.cancel()
-
-    # Stopping
+    def _start_tasks(self) -> None:
+        hub = self._hub
+        self._tasks.start("subscriptions", hub.subscriptions.run)
+        self._tasks.start("registry writes", hub.writer.run)
+        self._tasks.start("registry repairs", hub.writer.run_repairs)
+        self._tasks.start("registry views", hub.follower.run)
+        self._tasks.start("answers", self._answers.run)
+        self._tasks.start("cache reads", hub.caches.run)
+        if self._webhooks is not None:
+            self._tasks.start("webhooks", self._webhooks.run)
 
     async def _finish(self) -> None:
         """Withdraw from the cluster, and end what runs."""
@@ -363,27 +269,8 @@ class EdgeServer:
         if self._webhooks is not None:
             await self._webhooks.flush(_WEBHOOKS_WAIT)
         self._answers.stop()
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._tasks.stop()
         if self._webhooks is not None:
             self._webhooks.abandon()
         self._sweeper.stop()
         await self._pages.stop()
-
-
-def _report_failure(task: asyncio.Task[None]) -> None:
-    """See to it that a background task does not fail unseen."""
-    error = None if task.cancelled() else task.exception()
-    if error is not None:
-        _log.error("edge could not close its clients", exc_info=error)
-
-
-async def _keep_running(name: str, run: Callable[[], Awaitable[None]]) -> None:
-    """Run a background task for as long as the edge lives, whatever happens to it."""
-    while True:
-        try:
-            await run()
-        except Exception:  # noqa: BLE001 - the safety net of a task the edge cannot do without
-            _log.exception("edge task failed and starts again", task=name)
-        await asyncio.sleep(_RESTART_WAIT)

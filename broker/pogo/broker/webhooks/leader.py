@@ -159,7 +159,7 @@ class AppLeader:
         webhooks = self._webhooks
         self._deliveries.lead(self._app, webhooks)
         announced, useless = await _read(ledger, [webhook.name for webhook in webhooks])
-        log.info("webhooks led", app_id=app_id, announced=len(ledger))
+        log.info("looks after the webhooks of an app", app_id=app_id, known=len(ledger))
         while not self._membership.is_settled:
             await self._changed()
         if self._in_doubt:
