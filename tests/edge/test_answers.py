@@ -5,6 +5,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from pogo.bus import BusUnavailableError, Message
+from pogo.bus.memory import MemoryBus
 from pogo.cluster import (
     BROKER,
     QUESTIONS,
@@ -14,7 +15,7 @@ from pogo.cluster import (
     Ids,
     Membership,
 )
-from pogo.rpc.v1.cluster_pb2 import ConnectionsQuestion, Question
+from pogo.rpc.v1.cluster_pb2 import Answer, ConnectionsQuestion, Question
 from tests.edge.helpers import APP, Client, Edge, eventually, two_edges
 
 
@@ -152,6 +153,30 @@ async def test_more_questions_than_wait() -> None:
         full = [line for line in logs if line["event"] == "too many questions wait"]
         assert [256] * len((one, two)) == [line["limit"] for line in full]
         assert (await ClusterQueries(asking).connections(APP)).complete
+
+
+async def test_a_part_that_the_bus_loses(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The answer is not taken for complete, and has what arrived."""
+    lost: list[Answer] = []
+    post = MemoryBus.post
+
+    def lose_one(bus: MemoryBus, message: Message) -> None:
+        part = Answer.FromString(message.payload)
+        if part.more and not lost:
+            lost.append(part)
+        else:
+            post(bus, message)
+
+    async with two_edges() as (one, _), _asking(one) as asking, Client(one.url()) as client:
+        await client.subscribe("news")
+        with monkeypatch.context() as patch:
+            patch.setattr(MemoryBus, "post", lose_one)
+            found = await ClusterQueries(asking).channels(APP)
+        again = await ClusterQueries(asking).channels(APP)
+
+        assert ["news"] == [channel.name for part in lost for channel in part.channels]
+        assert (False, {}) == (found.complete, found.by_name)
+        assert (True, {"news": ChannelCount(1, 0)}) == (again.complete, again.by_name)
 
 
 async def test_a_question_of_a_newer_version() -> None:

@@ -111,8 +111,13 @@ class Edges:
         waiting = self._open.get(answer.id)
         if waiting is None:
             return
-        waiting.answers.parts.append(answer)
+        parts = waiting.answers.parts
+        parts.append(answer)
         if not answer.more:
+            # The bus may have lost one, while it reconnected: then the answer stays missing.
+            heard = sum(part.more and part.process == answer.process for part in parts)
+            if heard < answer.parts:
+                return
             waiting.missing.discard(answer.process)
             if not waiting.missing:
                 waiting.done.set()

@@ -91,16 +91,19 @@ class Answers:
                 pass
 
     async def _channels(self, question: Question, states: Iterator[ChannelState]) -> None:
+        parts = 0
         while some := list(itertools.islice(states, _PART_ITEMS)):
             self._post(question, Answer(channels=some, more=True))
+            parts += 1
             await asyncio.sleep(0)
-        self._post(question, Answer())
+        self._post(question, Answer(parts=parts))
 
     async def _ids(self, question: Question, ids: Sequence[str]) -> None:
-        for start in range(0, len(ids), _PART_ITEMS):
+        starts = range(0, len(ids), _PART_ITEMS)
+        for start in starts:
             self._post(question, Answer(ids=ids[start : start + _PART_ITEMS], more=True))
             await asyncio.sleep(0)
-        self._post(question, Answer())
+        self._post(question, Answer(parts=len(starts)))
 
     def _post(self, question: Question, part: Answer) -> None:
         part.id = question.id

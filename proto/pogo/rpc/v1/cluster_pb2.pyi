@@ -191,6 +191,7 @@ class Answer(_message.Message):
     CHANNELS_FIELD_NUMBER: _builtins.int
     IDS_FIELD_NUMBER: _builtins.int
     COUNT_FIELD_NUMBER: _builtins.int
+    PARTS_FIELD_NUMBER: _builtins.int
     id: _builtins.bytes
     process: _builtins.str
     """The process that answers, as in its key in the registry."""
@@ -198,6 +199,8 @@ class Answer(_message.Message):
     """Whether more parts follow."""
     count: _builtins.int
     """Connections that are there, or that were closed."""
+    parts: _builtins.int
+    """In the last part: how many there were before it."""
     @_builtins.property
     def channels(self) -> _containers.RepeatedCompositeFieldContainer[Global___ChannelState]: ...
     @_builtins.property
@@ -213,10 +216,11 @@ class Answer(_message.Message):
         channels: _abc.Iterable[Global___ChannelState] | None = ...,
         ids: _abc.Iterable[_builtins.str] | None = ...,
         count: _builtins.int = ...,
+        parts: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["channels", b"channels", "count", b"count", "id", b"id", "ids", b"ids", "more", b"more", "process", b"process"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["channels", b"channels", "count", b"count", "id", b"id", "ids", b"ids", "more", b"more", "parts", b"parts", "process", b"process"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
