@@ -17,6 +17,8 @@ from pogo.webhooks import (
 APP = "app.1"
 QUEUE = Queue(APP, "default")
 OTHER = Queue(APP, "other.endpoint")
+SHORT = 5
+"""Events of one queue, where it is to be full soon."""
 
 _Store = TypeVar("_Store", bound=WebhookStore)
 

@@ -1,7 +1,7 @@
 """A commit on NATS, which has two steps: what happens between them, and after."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -23,6 +23,7 @@ from tests.webhooks.helpers import (
     APP,
     OTHER,
     QUEUE,
+    SHORT,
     bodies,
     committed,
     item,
@@ -33,26 +34,6 @@ from tests.webhooks.helpers import (
     put,
     remove_first,
 )
-
-SIZE = 5
-
-
-@pytest.fixture(name="server")
-async def _server(tmp_path: Path) -> AsyncIterator[NatsServer]:
-    async with NatsServer(tmp_path / "nats") as server:
-        yield server
-
-
-@pytest.fixture(name="store")
-async def _store(server: NatsServer) -> AsyncIterator[NatsWebhookStore]:
-    async with opened(NatsWebhookStore([server.url], SIZE)) as store:
-        yield store
-
-
-@pytest.fixture(name="peer")
-async def _peer(server: NatsServer) -> AsyncIterator[NatsWebhookStore]:
-    async with opened(NatsWebhookStore([server.url], SIZE)) as store:
-        yield store
 
 
 def fill_after_check(
@@ -77,14 +58,14 @@ async def test_a_queue_that_is_filled_meanwhile(
 ) -> None:
     """The commit is done; its events come as there is room, before those of any other commit."""
     lead, _ = await store.lead(APP)
-    fill_after_check(monkeypatch, peer, SIZE - 1)
+    fill_after_check(monkeypatch, peer, SHORT - 1)
     await store.commit(lead, {"a": b"1"}, [*items(3), item(9, OTHER)])
     before = await bodies(peer)
     with pytest.raises(QueueFullError):
         await store.commit(lead, {"a": b"2"}, [item(3)])
     await remove_first(store, 2)
 
-    assert [*numbers(SIZE - 1, first=100), b"0"] == before
+    assert [*numbers(SHORT - 1, first=100), b"0"] == before
     assert [*numbers(2, first=102), *numbers(3)] == await bodies(peer)
     assert [b"9"] == await bodies(peer, OTHER)
     await store.commit(lead, {"b": b"3"}, [])
@@ -96,9 +77,9 @@ async def test_a_commit_that_waits_goes_first(
 ) -> None:
     """Where somebody else made room, the next commit puts the events of the last one first."""
     lead, _ = await store.lead(APP)
-    fill_after_check(monkeypatch, peer, SIZE)
+    fill_after_check(monkeypatch, peer, SHORT)
     await store.commit(lead, {"a": b"1"}, items(2))
-    await remove_first(peer, SIZE - 1)
+    await remove_first(peer, SHORT - 1)
     await store.commit(lead, {"a": b"2"}, [item(2)])
 
     assert [b"104", *numbers(3)] == await bodies(peer)
@@ -109,12 +90,12 @@ async def test_a_successor_of_a_commit_that_waits(
 ) -> None:
     """It has the ledger with it and waits for room itself; no event is there twice."""
     lead, _ = await store.lead(APP)
-    fill_after_check(monkeypatch, peer, SIZE - 1)
+    fill_after_check(monkeypatch, peer, SHORT - 1)
     await store.commit(lead, {"a": b"1"}, items(2))
     lead, found = await peer.lead(APP)
     with pytest.raises(QueueFullError):
         await peer.commit(lead, {"a": b"2"}, [item(2)])
-    await remove_first(peer, SIZE - 1)
+    await remove_first(peer, SHORT - 1)
     await remove_first(store, 1)
     await peer.commit(lead, {"a": b"2"}, [item(2)])
 
@@ -128,13 +109,13 @@ async def test_a_queue_that_is_full_holds_up_no_other(
 ) -> None:
     """Other endpoints are told meanwhile; the events that wait are not lost with their leader."""
     lead, _ = await store.lead(APP)
-    fill_after_check(monkeypatch, peer, SIZE)
+    fill_after_check(monkeypatch, peer, SHORT)
     await store.commit(lead, {"a": b"1"}, items(2))
     for number in range(2):
         await store.commit(lead, {"b": b"%d" % number}, [item(number, OTHER)])
     before = await bodies(peer, OTHER)
     _, found = await peer.lead(APP)
-    await remove_first(peer, SIZE)
+    await remove_first(peer, SHORT)
 
     assert numbers(2) == before
     assert {"a": b"1", "b": b"1"} == found
@@ -149,18 +130,18 @@ async def test_what_was_put_is_not_put_again_by_a_successor(
     monkeypatch.setattr(nats_wire, "DEDUPLICATION", 0.1)
     async with (
         NatsServer(tmp_path) as server,
-        opened(NatsWebhookStore([server.url], SIZE)) as store,
-        opened(NatsWebhookStore([server.url], SIZE)) as peer,
+        opened(NatsWebhookStore([server.url], SHORT)) as store,
+        opened(NatsWebhookStore([server.url], SHORT)) as peer,
     ):
         lead, _ = await store.lead(APP)
-        fill_after_check(monkeypatch, peer, SIZE)
+        fill_after_check(monkeypatch, peer, SHORT)
         await store.commit(lead, {}, [item(1), item(2, OTHER)])
         await store.commit(lead, {}, [item(3, OTHER)])
         async with asyncio.timeout(5.0):
             while await peer.size(OTHER) < 4:
                 await put(store, [item(4, OTHER)])
         await peer.lead(APP)
-        await remove_first(peer, SIZE)
+        await remove_first(peer, SHORT)
 
         assert [b"1"] == await bodies(peer)
         assert [b"2", b"3", b"4", b"4"] == await bodies(peer, OTHER)
@@ -172,13 +153,13 @@ async def test_events_that_wait_are_bounded(
     """Where full queues hold up more bytes than a record can carry along, all others wait too."""
     large = b"." * (MAX_COMMIT_BYTES - 100)
     lead, _ = await store.lead(APP)
-    fill_after_check(monkeypatch, peer, SIZE)
+    fill_after_check(monkeypatch, peer, SHORT)
     await store.commit(lead, {}, [item(1, body=large)])
-    fill_after_check(monkeypatch, peer, SIZE, OTHER)
+    fill_after_check(monkeypatch, peer, SHORT, OTHER)
     await store.commit(lead, {}, [item(2, OTHER, body=large)])
     with pytest.raises(QueueFullError, match="wait for room"):
         await store.commit(lead, {}, [item(3, Queue(APP, "third"))])
-    await remove_first(peer, SIZE)
+    await remove_first(peer, SHORT)
     await bodies(store)
     await store.commit(lead, {}, [item(3, Queue(APP, "third"))])
 
@@ -226,11 +207,11 @@ async def test_a_leader_that_dies_while_events_wait(
 ) -> None:
     """Whoever leads next puts those that waited, too."""
     lead, _ = await store.lead(APP)
-    fill_after_check(monkeypatch, peer, SIZE)
+    fill_after_check(monkeypatch, peer, SHORT)
     await store.commit(lead, {}, items(2))
     await commit_and_die(monkeypatch, store, lead, {}, [item(3, OTHER)])
     await peer.lead(APP)
-    await remove_first(peer, SIZE)
+    await remove_first(peer, SHORT)
 
     assert numbers(2) == await bodies(peer)
     assert numbers(1, first=3) == await bodies(peer, OTHER)

@@ -2,7 +2,6 @@
 
 import asyncio
 import itertools
-from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
@@ -26,6 +25,7 @@ from tests.webhooks.helpers import (
     APP,
     OTHER,
     QUEUE,
+    SHORT,
     Hints,
     bodies,
     committed,
@@ -40,26 +40,6 @@ from tests.webhooks.helpers import (
     until_available,
     until_lost,
 )
-
-SIZE = 5
-
-
-@pytest.fixture(name="server")
-async def _server(tmp_path: Path) -> AsyncIterator[NatsServer]:
-    async with NatsServer(tmp_path / "nats") as server:
-        yield server
-
-
-@pytest.fixture(name="store")
-async def _store(server: NatsServer) -> AsyncIterator[NatsWebhookStore]:
-    async with opened(NatsWebhookStore([server.url], SIZE)) as store:
-        yield store
-
-
-@pytest.fixture(name="peer")
-async def _peer(server: NatsServer) -> AsyncIterator[NatsWebhookStore]:
-    async with opened(NatsWebhookStore([server.url], SIZE)) as store:
-        yield store
 
 
 async def test_all_queues_share_their_bytes(server: NatsServer) -> None:
@@ -113,17 +93,17 @@ async def test_other_limits(tmp_path: Path) -> None:
 
 async def test_a_lower_limit(server: NatsServer, store: NatsWebhookStore) -> None:
     """It drops nothing that waits, and holds as soon as a queue is that short."""
-    await put(store, items(SIZE))
+    await put(store, items(SHORT))
     with capture_logs() as logs:
         async with opened(NatsWebhookStore([server.url], 2)) as lower:
             lead, _ = await lower.lead(APP)
             with pytest.raises(QueueFullError):
-                await lower.commit(lead, {}, [item(SIZE)])
-            assert numbers(SIZE) == await bodies(lower)
-            await remove_first(lower, SIZE - 2)
+                await lower.commit(lead, {}, [item(SHORT)])
+            assert numbers(SHORT) == await bodies(lower)
+            await remove_first(lower, SHORT - 2)
     async with opened(NatsWebhookStore([server.url], 2)) as lower:
-        assert isinstance(await outcome(lower, item(SIZE)), QueueFullError)
-        assert numbers(2, first=SIZE - 2) == await bodies(lower)
+        assert isinstance(await outcome(lower, item(SHORT)), QueueFullError)
+        assert numbers(2, first=SHORT - 2) == await bodies(lower)
 
     assert ["a queue has more than 2 events"] == [
         entry["reason"] for entry in logs if "keeps its configuration" in entry["event"]
