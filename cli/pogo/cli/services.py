@@ -13,14 +13,14 @@ from pogo.broker.server import BrokerServer
 from pogo.broker.status import Outcome
 from pogo.cli.addresses import address
 from pogo.cli.apps import reloader, with_apps
-from pogo.cli.buses import open_bus, open_cache, open_records, open_registry
+from pogo.cli.buses import open_records
 from pogo.cli.configuration import cautions, load
 from pogo.cli.demo import Publish, demo_pages
 from pogo.cli.errors import UsageError
 from pogo.cli.local import LocalServer, Ports, make_app
 from pogo.cli.local_auth import LocalAuthService
 from pogo.cli.runner import Node, Part, run_node
-from pogo.cli.webhook_store import WebhookStorePart
+from pogo.cli.stores import Stores
 from pogo.edge.server import EdgeServer
 from pogo.settings import App, Settings
 from pogo.telemetry import MetricsServer, configure_logging, get_logger
@@ -93,18 +93,8 @@ def _serve(
     settings: Settings, read: Callable[[], Settings], local: LocalServer, demo: App | None
 ) -> Node:
     metrics = _metrics()
-    bus, registry = open_bus(settings), open_registry(settings)
-    records, cache = open_records(settings), open_cache(settings)
-    webhooks = WebhookStorePart(settings)
-    broker = BrokerServer(
-        settings,
-        bus=bus,
-        registry=registry,
-        records=records,
-        metrics=metrics,
-        cache=cache,
-        webhook_store=webhooks.store,
-    )
+    stores, records = Stores.open(settings), open_records(settings)
+    broker = stores.broker(settings, records, metrics)
     pages = web.Application() if demo is None else demo_pages(demo, _publish_by(broker, demo))
     broker.http_api.add_routes(pages)
     auth = Auth(settings, metrics) if settings.auth_upstream else None
@@ -112,22 +102,19 @@ def _serve(
         auth.add_routes(pages)
     edge = EdgeServer(
         settings,
-        bus=bus,
-        registry=registry,
+        bus=stores.bus,
+        registry=stores.registry,
         metrics=metrics,
         pages=pages,
         auth_service=None if auth is None else LocalAuthService(auth),
-        cache=cache,
-        webhook_store=webhooks.store,
+        cache=stores.cache,
+        webhook_store=stores.webhooks.store,
     )
     page = MetricsServer(metrics, settings.metrics_host, settings.metrics_port)
     return Node(
         parts=[
-            Part(bus.start, bus.close),
-            Part(registry.start, registry.close),
+            *stores.parts,
             Part(records.start, records.close),
-            Part(cache.start, cache.close),
-            Part(webhooks.start, webhooks.close),
             *([] if auth is None else [Part(_nothing, auth.close)]),
             _edge_part(edge, settings),
             _broker_part(broker, settings),
@@ -140,7 +127,7 @@ def _serve(
             settings,
             read,
             [
-                webhooks.replace_apps,
+                stores.webhooks.replace_apps,
                 edge.replace_apps,
                 broker.replace_apps,
                 *([] if auth is None else [auth.replace_apps]),
@@ -151,54 +138,37 @@ def _serve(
 
 def _edge(settings: Settings, read: Callable[[], Settings]) -> Node:
     metrics = _metrics()
-    bus, registry, cache = open_bus(settings), open_registry(settings), open_cache(settings)
-    webhooks = WebhookStorePart(settings)
+    stores = Stores.open(settings)
     edge = EdgeServer(
         settings,
-        bus=bus,
-        registry=registry,
+        bus=stores.bus,
+        registry=stores.registry,
         metrics=metrics,
-        cache=cache,
-        webhook_store=webhooks.store,
+        cache=stores.cache,
+        webhook_store=stores.webhooks.store,
     )
     page = MetricsServer(metrics, settings.metrics_host, settings.metrics_port)
     return Node(
         parts=[
-            Part(bus.start, bus.close),
-            Part(registry.start, registry.close),
-            Part(cache.start, cache.close),
-            Part(webhooks.start, webhooks.close),
+            *stores.parts,
             _edge_part(edge, settings),
             _page_part(page, settings),
         ],
         announce=lambda: _log.info("ready", port=edge.port, metrics_port=page.port),
-        reload=reloader(settings, read, [webhooks.replace_apps, edge.replace_apps]),
+        reload=reloader(settings, read, [stores.webhooks.replace_apps, edge.replace_apps]),
     )
 
 
 def _broker(settings: Settings, read: Callable[[], Settings]) -> Node:
     metrics = _metrics()
-    bus, registry = open_bus(settings), open_registry(settings)
-    records, cache = open_records(settings), open_cache(settings)
-    webhooks = WebhookStorePart(settings)
-    broker = BrokerServer(
-        settings,
-        bus=bus,
-        registry=registry,
-        records=records,
-        metrics=metrics,
-        cache=cache,
-        webhook_store=webhooks.store,
-    )
+    stores, records = Stores.open(settings), open_records(settings)
+    broker = stores.broker(settings, records, metrics)
     http = HttpServer(settings, broker.http_api, lambda: broker.unavailable)
     page = MetricsServer(metrics, settings.metrics_host, settings.metrics_port)
     return Node(
         parts=[
-            Part(bus.start, bus.close),
-            Part(registry.start, registry.close),
+            *stores.parts,
             Part(records.start, records.close),
-            Part(cache.start, cache.close),
-            Part(webhooks.start, webhooks.close),
             _broker_part(broker, settings),
             Part(http.start, http.stop, address(settings.host, settings.port), "--port"),
             _page_part(page, settings),
@@ -206,7 +176,7 @@ def _broker(settings: Settings, read: Callable[[], Settings]) -> Node:
         announce=lambda: _log.info(
             "ready", port=http.port, grpc_port=broker.grpc_port, metrics_port=page.port
         ),
-        reload=reloader(settings, read, [webhooks.replace_apps, broker.replace_apps]),
+        reload=reloader(settings, read, [stores.webhooks.replace_apps, broker.replace_apps]),
     )
 
 
