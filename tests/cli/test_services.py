@@ -286,12 +286,12 @@ async def test_a_second_server_leaves_the_first_ones_run_file(tmp_path: Path) ->
 
 
 def test_a_terminal_shows_a_banner_and_stops_the_server_when_closed(tmp_path: Path) -> None:
-    """The banner says what to open and to type, but not the secret."""
+    """The banner says what to open and to type, but not the secret; its lines are not broken."""
     master, slave = os.openpty()
     with subprocess.Popen(
         [sys.executable, "-m", "pogo.cli", "serve", *ANY_PORT],
         cwd=tmp_path,
-        env={**os.environ, "XDG_RUNTIME_DIR": str(tmp_path), "TERM": "xterm", "COLUMNS": "100"},
+        env={**os.environ, "XDG_RUNTIME_DIR": str(tmp_path), "TERM": "xterm", "COLUMNS": "40"},
         stdin=slave,
         stdout=slave,
         stderr=subprocess.PIPE,

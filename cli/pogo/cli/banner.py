@@ -8,8 +8,6 @@ from importlib.metadata import version
 from pathlib import Path
 
 from rich.console import Console
-from rich.panel import Panel
-from rich.table import Table
 from rich.text import Text
 
 
@@ -25,9 +23,14 @@ def command_name() -> str:
 
 
 def show_banner(lines: Sequence[tuple[str, str]]) -> None:
-    """Print a panel with a line for each name and what there is to know, open or type."""
-    table = Table.grid(padding=(0, 2))
+    """Print a title, then a line for each name and what there is to know, open or type.
+
+    A terminal that is too narrow wraps the lines itself. Without a frame, and without line ends
+    of our own, a command is copied from it in one piece.
+    """
+    console = Console(highlight=False)
+    width = max(len(name) for name, _ in lines) + 2
+    console.print(f"\n[bold]Pogo WebSocket[/] {version('pogo-websocket')}\n")
     for name, text in lines:
-        table.add_row(Text(name, "dim"), Text(text, overflow="fold"))
-    title = f"[bold]Pogo WebSocket[/] {version('pogo-websocket')}"
-    Console(highlight=False).print(Panel(table, title=title, title_align="left", expand=False))
+        console.print(Text.assemble("  ", (name.ljust(width), "dim"), text), soft_wrap=True)
+    console.print()
