@@ -2,7 +2,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from websockets.frames import Frame, Opcode
+from websockets.protocol import OPEN
 from websockets.server import ServerProtocol
+from websockets.utils import apply_mask
 
 from pogo.edge.websocket import MAX_CLOSE_REASON, FrameReaders, close_reason, frame_text
 
@@ -75,3 +77,51 @@ def test_messages_survive_any_cut(messages: list[bytes], data: st.DataObject) ->
 
     assert messages == read
     assert own is None
+
+
+@given(message=st.binary(max_size=300), mask=st.binary(min_size=4, max_size=4))
+def test_a_whole_message_needs_no_reader(message: bytes, mask: bytes) -> None:
+    """A text frame that came in one piece is read as `websockets` reads it."""
+    size = len(message)
+    length = bytes([0x80 | size]) if size < 126 else b"\xfe" + size.to_bytes(2, "big")
+    data = b"\x81" + length + mask + apply_mask(message, mask)
+    readers = FrameReaders(300)
+    reader = readers.take()
+    reader.receive_data(data)
+
+    assert [message] == _messages(reader)
+    assert message == readers.whole_message(data)
+
+
+@given(data=st.binary(max_size=40))
+def test_anything_else_needs_a_reader(data: bytes) -> None:
+    """What is taken for a whole message is one."""
+    message = FrameReaders(20).whole_message(b"\x81" + data)
+    reader = FrameReaders(20).take()
+    reader.receive_data(b"\x81" + data)
+    if message is not None:
+        assert [message] == _messages(reader)
+        assert reader.state is OPEN
+
+
+_HELLO = Frame(Opcode.TEXT, b"hello").serialize(mask=True)
+_NOT_WHOLE = {
+    "nothing": b"",
+    "a byte": b"\x81",
+    "a part": _HELLO[:-1],
+    "more than one": _HELLO + b"\x81",
+    "not masked": Frame(Opcode.TEXT, b"hello").serialize(mask=False),
+    "a fragment": Frame(Opcode.TEXT, b"hello", fin=False).serialize(mask=True),
+    "a reserved bit": b"\xc1" + _HELLO[1:],
+    "binary": Frame(Opcode.BINARY, b"hello").serialize(mask=True),
+    "a ping": Frame(Opcode.PING, b"hello").serialize(mask=True),
+    "too large": Frame(Opcode.TEXT, b"x" * 1001).serialize(mask=True),
+    "much too large": Frame(Opcode.TEXT, b"x" * 65_536).serialize(mask=True),
+    "as long as its marker": b"\x81\xff" + bytes(4) + b"x" * 127,
+}
+
+
+@pytest.mark.parametrize("data", _NOT_WHOLE.values(), ids=_NOT_WHOLE)
+def test_what_is_not_a_whole_message(data: bytes) -> None:
+    """A part, more than one frame, another kind of frame, and what is not allowed."""
+    assert FrameReaders(1000).whole_message(data) is None

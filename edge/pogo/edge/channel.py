@@ -1,12 +1,12 @@
 """One channel on this edge: who subscribed, and what is yet to be written to them."""
 
-import os
 from collections.abc import Iterable
 from typing import Protocol
 
 from pogo.bus import Subscription
 from pogo.edge.connection import Connection
 from pogo.edge.metrics import EdgeMetrics
+from pogo.edge.targets import Targets
 
 _MAX_ROUND_BYTES = 256 * 1024
 """The most that one round joins: beyond it, joining saves nothing and fills every socket."""
@@ -61,8 +61,8 @@ class Channel:
         self._fanout = fanout
         self._metrics = metrics
         self._subscribers: dict[Connection, None] = {}
-        # The subscribers as a tuple; made anew by the first round after a change.
-        self._targets: tuple[Connection, ...] | None = ()
+        # The subscribers side by side; made anew by the first round after a change.
+        self._targets: Targets | None = None
         self._pending: list[bytes] = []
         self._pending_bytes = 0
         self._max_backlog = max_backlog
@@ -70,7 +70,7 @@ class Channel:
         self._skips: dict[Connection, set[int]] = {}
         # The round that is being written: its bytes, the number of messages in them, and those
         # of its subscribers that get something else; `_index` is how far it has come.
-        self._round: tuple[bytes, int, tuple[Connection, ...]] | None = None
+        self._round: tuple[bytes, int, Targets] | None = None
         self._special: dict[Connection, tuple[bytes, int]] = {}
         self._index = 0
 
@@ -144,8 +144,8 @@ class Channel:
         data, messages, targets = self._round
         start = self._index
         stop = min(start + budget, len(targets))
-        part = targets[start:stop] if stop - start < len(targets) else targets
-        _write_all(part, data, messages)
+        if stop > start:
+            targets.write(start, stop, data, messages)
         self._metrics.messages_out += (stop - start) * messages
         if stop == len(targets):
             self._write_special()
@@ -154,28 +154,37 @@ class Channel:
         return max(stop - start, 1)
 
     def _begin_round(self) -> None:
-        pending = self._pending
+        frames, skips = self._take_frames()
+        count = len(frames)
+        if skips:
+            targets = Targets(tuple(one for one in self._subscribers if one not in skips))
+            for connection, skipped in skips.items():
+                own = [frame for i, frame in enumerate(frames) if i not in skipped]
+                if own:
+                    self._special[connection] = b"".join(own), len(own)
+        elif self._targets is not None:
+            targets = self._targets
+        else:
+            targets = self._targets = Targets(tuple(self._subscribers))
+        data = frames[0] if count == 1 else b"".join(frames)
+        self._pending_bytes -= len(data)
+        self._round = data, count, targets
+        self._index = 0
+
+    def _take_frames(self) -> tuple[list[bytes], dict[Connection, set[int]]]:
+        """Take what fits into one round, and who must not get which of it."""
+        pending, skips = self._pending, self._skips
+        if self._pending_bytes <= _MAX_ROUND_BYTES:
+            self._pending, self._skips = [], {}
+            return pending, skips
         count = _frames_of_a_round(pending)
-        frames = pending[:count]
-        skips = self._skips
         self._pending = pending[count:]
         self._skips = {
             connection: {index - count for index in skipped if index >= count}
             for connection, skipped in skips.items()
             if max(skipped) >= count
         }
-        targets = self._targets
-        if targets is None:
-            targets = self._targets = tuple(self._subscribers)
-        if skips:
-            targets = tuple(target for target in targets if target not in skips)
-            for connection, skipped in skips.items():
-                own = [frame for i, frame in enumerate(frames) if i not in skipped]
-                self._special[connection] = b"".join(own), len(own)
-        data = frames[0] if count == 1 else b"".join(frames)
-        self._pending_bytes -= len(data)
-        self._round = data, count, targets
-        self._index = 0
+        return pending[:count], skips
 
     def _write_special(self) -> None:
         """Write to those who do not get all of the round's messages."""
@@ -183,8 +192,8 @@ class Channel:
             return
         special, self._special = self._special, {}
         for connection, (data, messages) in special.items():
-            if data and connection in self._subscribers:
-                connection.send(data)
+            if connection in self._subscribers:
+                connection.deliver(data, messages)
                 self._metrics.messages_out += messages
 
 
@@ -196,26 +205,3 @@ def _frames_of_a_round(pending: list[bytes]) -> int:
         if size > _MAX_ROUND_BYTES and count:
             return count
     return len(pending)
-
-
-def _write_all(targets: tuple[Connection, ...], data: bytes, messages: int) -> None:
-    """Write the same bytes to many connections.
-
-    The kernel takes them directly while nothing waits in a connection's transport, which saves
-    the transport's own bookkeeping; `SocketWriter.sent_part` takes over when it does not.
-    """
-    write = os.write
-    size = len(data)
-    for target in targets:
-        if target.paused:
-            target.enqueue(data, messages)
-            continue
-        try:
-            written = write(target.fd, data)
-        except BlockingIOError:
-            written = 0
-        except OSError:
-            target.write_failed()
-            continue
-        if written != size:
-            target.sent_part(data, written)

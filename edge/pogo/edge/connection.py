@@ -1,30 +1,14 @@
-"""One WebSocket connection: a socket, and a conversation in the Pusher protocol over it.
-
-No task and no timer belongs to a connection. It reads when the event loop calls, is written to by
-its channels, and is swept (see `pogo.edge.sweeper`) when something is due.
-"""
+"""One connection: a WebSocket, and the conversation in the Pusher protocol over it."""
 
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol, assert_never
 
-from websockets.frames import Frame, Opcode
-from websockets.protocol import OPEN
-from websockets.server import ServerProtocol
-
 from pogo.edge.apps import EdgeApp
-from pogo.edge.metrics import EdgeMetrics
-from pogo.edge.sweeper import Sweeper
-from pogo.edge.websocket import PING, FrameReaders, close_reason, frame_text
-from pogo.edge.writer import SocketWriter
-from pogo.pusher.errors import (
-    BinaryMessageError,
-    CloseError,
-    OverCapacityError,
-    PongTimeoutError,
-    PusherError,
-)
+from pogo.edge.framing import FramedSocket, FramingServices
+from pogo.edge.websocket import frame_text
+from pogo.pusher.errors import CloseError, OverCapacityError, PusherError
 from pogo.pusher.events import (
     AuthenticationNeeded,
     AuthorizationNeeded,
@@ -37,17 +21,6 @@ from pogo.pusher.events import (
 )
 from pogo.pusher.protocol import PusherProtocol, error_messages
 from pogo.pusher.states import ConnectionState
-
-
-@dataclass(frozen=True, slots=True)
-class ConnectionLimits:
-    """What one connection may cost, in bytes and seconds. Shared by all connections."""
-
-    max_write_buffer: int
-    drop_when_slow: bool
-    ping_period: float
-    pong_wait: float
-    write_wait: float
 
 
 class ConnectionOwner(Protocol):
@@ -82,31 +55,18 @@ class ConnectionOwner(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Services:
+class Services(FramingServices):
     """What all connections of an edge share."""
 
-    loop: asyncio.AbstractEventLoop
     owner: ConnectionOwner
-    readers: FrameReaders
-    sweeper: Sweeper
-    limits: ConnectionLimits
-    metrics: EdgeMetrics
 
 
-class Connection(SocketWriter):
+class Connection(FramedSocket):
     """A connection after its handshake, until its socket is gone."""
 
-    __slots__ = (
-        "_close_deadline",
-        "_fragments",
-        "_heard_at",
-        "_pinged_at",
-        "_reader",
-        "_services",
-        "app",
-        "protocol",
-        "sweep_at",
-    )
+    __slots__ = ("app", "protocol")
+
+    _services: Services
 
     def __init__(
         self,
@@ -116,27 +76,14 @@ class Connection(SocketWriter):
         protocol: PusherProtocol,
     ) -> None:
         """Take a socket over from the handshake, which then says `establish` or `refuse`."""
-        super().__init__(transport)
-        self._services = services
+        super().__init__(transport, services)
         self.app = app
         self.protocol = protocol
-        self.sweep_at = 0
-        # The reader of a message that has not completely arrived, and its fragments.
-        self._reader: ServerProtocol | None = None
-        self._fragments: bytearray | None = None
-        self._heard_at = services.loop.time()
-        self._pinged_at = 0.0
-        self._close_deadline: float | None = None
 
     @property
     def socket_id(self) -> str:
         """The id that the protocol knows the connection by."""
         return self.protocol.socket_id
-
-    @property
-    def closing(self) -> bool:
-        """Whether the close has begun: nothing more is delivered."""
-        return self._close_deadline is not None
 
     def establish(self, response: bytes) -> None:
         """Accept the handshake with this HTTP response, and open the conversation."""
@@ -151,17 +98,12 @@ class Connection(SocketWriter):
         self.take_over()
         self._close(error, response)
 
-    # Writing
+    # What is sent
 
     def send_message(self, message: bytes) -> None:
         """Send one text message to this client alone."""
         self._services.metrics.messages_out += 1
         self.send(frame_text(message))
-
-    @property
-    def max_write_buffer(self) -> int:
-        """The most bytes that may wait."""
-        return self._services.limits.max_write_buffer
 
     def overflowed(self, events: int) -> None:
         """Close a client that reads too slowly, or let it miss something: as the settings say."""
@@ -176,70 +118,30 @@ class Connection(SocketWriter):
         """Close a client that reads too slowly."""
         self.close(OverCapacityError("the client reads too slowly"))
 
-    def pause_writing(self) -> None:
-        """Note that bytes wait, and look after a while whether any were taken."""
-        super().pause_writing()
-        services = self._services
-        self._progress_at = services.loop.time()
-        due = self._progress_at + services.limits.write_wait
-        if not 0 < self.sweep_at <= due:
-            services.sweeper.schedule(self, due)
+    def report(self, error: PusherError) -> None:
+        """Tell the client what it cannot have."""
+        self._services.metrics.errors.labels(str(error.code)).inc()
+        for message in error_messages(error):
+            self.send_message(message)
 
-    # Reading
+    # What is received
 
-    def data_received(self, data: bytes) -> None:
-        """Read frames, and act on complete messages."""
-        self._heard_at = self._services.loop.time()
-        readers = self._services.readers
-        reader = self._reader = self._reader or readers.take()
-        reader.receive_data(data)
-        for frame in reader.events_received():
-            if self.closing:
-                break
-            assert isinstance(frame, Frame)
-            try:
-                self._frame_received(frame)
-            except CloseError as error:
-                self.close(error)
-            except PusherError as error:
-                self.report(error)
-        # Pongs, and the answer to a close frame or to a violation of RFC 6455.
-        self._send_from(reader)
-        if not self.closing and readers.give_back(reader):
-            self._reader = None
+    def message_received(self, message: bytes, now: float) -> None:
+        """Act on a text message.
 
-    def eof_received(self) -> None:
-        """Let the transport close: the client sends nothing more."""
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        """Forget the socket, before anything else can get its descriptor."""
-        del exc
-        self.fd = -1
-        self._services.sweeper.cancel(self)
-        try:
-            self._forget()
-        finally:
-            self._services.owner.lost(self)
-
-    def _frame_received(self, frame: Frame) -> None:
-        if frame.opcode is Opcode.TEXT and frame.fin:
-            self._message_received(bytes(frame.data))
-            return
-        # Control frames and fragments cost as much as messages.
-        self.protocol.charge(self._heard_at)
-        if frame.opcode is Opcode.BINARY:
-            raise BinaryMessageError("the protocol is made of text messages")
-        if frame.opcode is Opcode.TEXT:
-            self._fragments = bytearray(frame.data)
-        elif frame.opcode is Opcode.CONT and self._fragments is not None:
-            self._fragments += frame.data
-            if frame.fin:
-                message, self._fragments = bytes(self._fragments), None
-                self._message_received(message)
-
-    def _message_received(self, message: bytes) -> None:
+        Raises:
+            PusherError: The client asked for something it cannot have, or is to be closed.
+        """
         self._services.metrics.messages_in += 1
-        self._act(self.protocol.receive(message, self._heard_at))
+        self._act(self.protocol.receive(message, now))
+
+    def frame_received(self, now: float) -> None:
+        """Count a frame that is not a whole message, but costs as much.
+
+        Raises:
+            OverCapacityError: There are too many.
+        """
+        self.protocol.charge(now)
 
     def resume(self, step: Callable[[], Event | None]) -> None:
         """Go on with what had to wait for the application, unless the client is leaving."""
@@ -247,10 +149,8 @@ class Connection(SocketWriter):
             return
         try:
             self._act(step())
-        except CloseError as error:
-            self.close(error)
         except PusherError as error:
-            self.report(error)
+            self.fail(error)
 
     def _act(self, event: Event | None) -> None:
         """Do what a message amounts to."""
@@ -258,6 +158,8 @@ class Connection(SocketWriter):
         match event:
             case None:
                 pass
+            case ClientEventReceived():
+                services.owner.client_event(self, event)
             case Reply():
                 self.send_message(event.message)
             case SubscriptionRequested():
@@ -273,98 +175,37 @@ class Connection(SocketWriter):
                 # The answer may have been the last straw.
                 if not self.closing:
                     services.owner.signed_in(self, event)
-            case ClientEventReceived():
-                services.owner.client_event(self, event)
             case _:
                 assert_never(event)
 
-    def report(self, error: PusherError) -> None:
-        """Tell the client what it cannot have."""
-        self._services.metrics.errors.labels(str(error.code)).inc()
-        for message in error_messages(error):
-            self.send_message(message)
+    # The end
 
-    # Closing
+    def fail(self, error: PusherError) -> None:
+        """Tell the client what is wrong, and close if the error says so."""
+        if isinstance(error, CloseError):
+            self.close(error)
+        else:
+            self.report(error)
 
     def close(self, error: CloseError) -> None:
         """Tell the client why, close with the code, and wait for it to go. Idempotent."""
         if not self.closing and self.protocol.state is not ConnectionState.CLOSED:
             self._close(error, b"")
 
-    def _close(self, error: CloseError, before: bytes) -> None:
-        services = self._services
-        services.metrics.closed.labels(str(error.code)).inc()
-        reader = self._reader = self._reader or services.readers.take()
-        if reader.state is OPEN:
-            frames = [frame_text(message) for message in error_messages(error)]
-            reader.send_close(error.code, close_reason(error.message))
-            data = b"".join([before, *frames, *reader.data_to_send()])
-            if self.paused:
-                # Beyond the limit of the write buffer, but only this once.
-                self._transport.write(data)
-            else:
-                self.send(data)
-        self._begin_closing()
-
-    def _send_from(self, reader: ServerProtocol) -> None:
-        """Send what the frame layer has to say by itself."""
-        chunks = reader.data_to_send()
-        if not chunks:
-            return
-        data = b"".join(chunks)
-        if data:
-            if self.closing:
-                self._transport.write(data)
-            else:
-                self.send(data)
-        if not chunks[-1]:
-            # The frame layer's sign for the end: it sends and reads nothing more. The socket
-            # stays half open, since closing it with unread bytes would destroy what was sent.
-            if reader.parser_exc is not None and reader.close_sent is not None:
-                self._services.metrics.closed.labels(str(reader.close_sent.code)).inc()
-            self._begin_closing()
-            if not self._transport.is_closing():
-                self._transport.write_eof()
-
-    def _begin_closing(self) -> None:
-        """Leave all channels, and give the client a while to close its side."""
-        if self._close_deadline is None:
-            services = self._services
-            self._close_deadline = services.loop.time() + services.limits.write_wait
-            services.sweeper.schedule(self, self._close_deadline)
-            # Nothing may follow a close frame.
-            self.fd = -1
-            self._forget()
-
-    def _forget(self) -> None:
+    def leave(self) -> None:
+        """Leave all channels: nothing is delivered any more. Idempotent."""
         if self.protocol.state is not ConnectionState.CLOSED:
             self._services.owner.leave(self)
             self.protocol.close()
 
-    # Time
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Forget the socket, before anything else can get its descriptor."""
+        try:
+            super().connection_lost(exc)
+        finally:
+            self._services.owner.lost(self)
 
-    def sweep(self, now: float) -> float | None:
-        """Do what is due, and tell when something will be."""
-        if self._close_deadline is not None:
-            if now < self._close_deadline:
-                return self._close_deadline
-            self._transport.abort()
-            return None
-        limits = self._services.limits
-        stalled_until = self.progress_at(now) + limits.write_wait
-        if self.paused and stalled_until <= now:
-            self._services.metrics.closed.labels("stalled").inc()
-            self._transport.abort()
-            return None
-        due = self._heard_at + limits.ping_period
-        if due <= now:
-            # A client always gets the whole time to answer, however late a sweep may be. The
-            # loop's clock may stand still between a ping and its answer.
-            if self._pinged_at <= self._heard_at:
-                self._pinged_at = now
-                self.send(PING)
-            due = self._pinged_at + limits.pong_wait - limits.ping_period
-            if due <= now:
-                self.close(PongTimeoutError("no answer to a ping"))
-                return self._close_deadline
-        return min(due, stalled_until) if self.paused else due
+    def _close(self, error: CloseError, before: bytes) -> None:
+        self._services.metrics.closed.labels(str(error.code)).inc()
+        frames = [frame_text(message) for message in error_messages(error)]
+        self.begin_close(error.code, error.message, b"".join([before, *frames]))

@@ -4,6 +4,7 @@ from pogo.bus import Bus
 from pogo.cluster import EDGE, Membership
 from pogo.edge.hub import Hub
 from pogo.edge.metrics import EdgeMetrics
+from pogo.edge.sending import ACCELERATED
 from pogo.registry import Registry
 
 
@@ -34,6 +35,11 @@ def add_hub_gauges(metrics: EdgeMetrics, hub: Hub) -> None:
     metrics.gauge("connections_active", "Open WebSocket connections.", lambda: len(hub))
     metrics.gauge(
         "subscriptions_active", "Subscriptions of clients.", lambda: hub.subscriptions.number
+    )
+    metrics.gauge(
+        "edge_speedups",
+        "1 where pogo-speedups writes to sockets, 0 where Python does.",
+        lambda: ACCELERATED,
     )
     metrics.gauge(
         "registry_writes_waiting",

@@ -3,12 +3,13 @@
 import asyncio
 from collections.abc import Collection, Iterator
 
-from pogo.bus import Bus, BusError, Message, channel_subject
+from pogo.bus import Bus, BusError, Message
 from pogo.cluster import EDGE, LiveNodes, Membership, Views
 from pogo.edge.app_rates import AppRates
 from pogo.edge.authorizer import Authorizer, Question
 from pogo.edge.cache import Caches
 from pogo.edge.channel_table import ChannelTable
+from pogo.edge.collection import ConnectionFreezer
 from pogo.edge.connection import Connection
 from pogo.edge.follower import Follower
 from pogo.edge.metrics import EdgeMetrics
@@ -52,6 +53,7 @@ class Hub:
         self._webhooks = webhooks
         self._loop = asyncio.get_running_loop()
         self._app_rates = AppRates(LiveNodes(membership, EDGE), metrics)
+        self._freezer = ConnectionFreezer(self._loop)
         self._connections: dict[str, Connection] = {}
         # Connections that say goodbye.
         self._closing: set[Connection] = set()
@@ -109,6 +111,7 @@ class Hub:
         self.empty.clear()
         connection.app.connections += 1
         self._connections[connection.socket_id] = connection
+        self._freezer.connected()
 
     def recount(self) -> None:
         """Count the subscribers of each channel as its app wants it by now."""
@@ -155,9 +158,10 @@ class Hub:
         if connection.app.total_client_event_rate >= 0:
             self._app_rates.take(connection.app, self._loop.time())
         delivery = Delivery(payload=event.message, except_socket_id=connection.socket_id)
-        subject = channel_subject(connection.app.id, event.channel)
+        subscription = self.channels[connection.app.id, event.channel].subscription
+        assert subscription is not None, "the channel is open, as the client is subscribed to it"
         try:
-            self._bus.post(Message(subject, delivery.SerializeToString()))
+            self._bus.post(Message(subscription.subject, delivery.SerializeToString()))
         except BusError as error:
             self._metrics.client_events_failed.inc()
             raise ClientEventError(f"the client event was not sent: {error}") from None

@@ -1,6 +1,6 @@
 """What the settings allow a connection, in the terms of those who see to it."""
 
-from pogo.edge.connection import ConnectionLimits
+from pogo.edge.framing import ConnectionLimits
 from pogo.pusher.policy import Limits
 from pogo.pusher.rates import RateLimit
 from pogo.settings import Settings

@@ -12,6 +12,11 @@ from websockets.protocol import OPEN
 from websockets.server import ServerProtocol
 from websockets.streams import StreamReader
 
+try:
+    from websockets.speedups import apply_mask
+except ImportError:
+    from websockets.utils import apply_mask
+
 PING = b"\x89\x00"
 """A ping frame without a payload."""
 
@@ -19,6 +24,12 @@ MAX_CLOSE_REASON = 123
 """Bytes: a control frame carries 125, and the code takes 2 (RFC 6455, section 5.5)."""
 
 _TEXT = 0x81
+# In the second byte: that a mask follows, and that the size comes in two bytes of its own.
+_MASKED = 0x80
+_MEDIUM = 126
+# Bytes of a mask, and of the least that may come before a message.
+_MASK = 4
+_MASKED_HEAD = 6
 _MAX_SHORT = 125
 _MAX_MEDIUM = 0xFFFF
 
@@ -35,7 +46,7 @@ def frame_text(message: bytes) -> bytes:
     if size <= _MAX_SHORT:
         return bytes((_TEXT, size)) + message
     if size <= _MAX_MEDIUM:
-        return bytes((_TEXT, 126)) + size.to_bytes(2, "big") + message
+        return bytes((_TEXT, _MEDIUM)) + size.to_bytes(2, "big") + message
     return bytes((_TEXT, 127)) + size.to_bytes(8, "big") + message
 
 
@@ -64,6 +75,25 @@ class FrameReaders:
         """Make readers that refuse larger messages (in bytes) with the close code 1009."""
         self._max_size = max_message_size
         self._idle: deque[ServerProtocol] = deque(maxlen=self._MAX_IDLE)
+
+    def whole_message(self, data: bytes) -> bytes | None:
+        """Return the text message that is all there is in the data, as it nearly always is.
+
+        `None` for anything else, which only a reader understands: a part of a frame, several
+        frames, control frames, or what is not allowed (RFC 6455, section 5.2).
+        """
+        # Complete, without reserved bits, and masked.
+        if len(data) < _MASKED_HEAD or data[0] != _TEXT or data[1] < _MASKED:
+            return None
+        size, start = data[1] - _MASKED, 2
+        if size == _MEDIUM:
+            size, start = int.from_bytes(data[2:4], "big"), 4
+        elif size > _MEDIUM:
+            return None
+        body = start + _MASK
+        if len(data) != body + size or size > self._max_size:
+            return None
+        return apply_mask(data[body:], data[start:body])
 
     def take(self) -> ServerProtocol:
         """Lend a reader that is at the beginning of a frame."""

@@ -3,6 +3,10 @@
 `os.write` on a socket whose transport has nothing to send costs less than the transport's own
 `write`. Once the kernel takes only a part, the rest and everything after it goes through the
 transport, which keeps the order, until it has nothing left.
+
+With TLS everything goes through the transport, since only that can encrypt, and since it may close
+the descriptor before `connection_lost`. The bounds are the same; what the kernel does not take
+may be up to 64 KB more, in the transport below the one with TLS.
 """
 
 import abc
@@ -10,16 +14,50 @@ import asyncio
 import os
 
 
+class FdChanges:
+    """Tells whether any socket's `fd` has changed since one last looked."""
+
+    __slots__ = ("latest",)
+
+    def __init__(self) -> None:
+        self.latest = object()
+        """Another object after every change."""
+
+    def note(self) -> None:
+        """Note a change."""
+        self.latest = object()
+
+
+FD_CHANGES = FdChanges()
+"""The changes of all connections: descriptors belong to the process, whichever edge uses them."""
+
+
 class SocketWriter(asyncio.Protocol, abc.ABC):
     """A socket that is written to by many. What its client does not read is bounded."""
 
-    __slots__ = ("_acknowledged", "_enqueued", "_progress_at", "_transport", "fd", "paused")
+    __slots__ = (
+        "_acknowledged",
+        "_descriptor",
+        "_enqueued",
+        "_open",
+        "_progress_at",
+        "_transport",
+        "fd",
+        "paused",
+    )
 
     def __init__(self, transport: asyncio.Transport) -> None:
         self._transport = transport
-        # The socket's descriptor while it may be written to, and else -1. It cannot become
-        # another socket's before `connection_lost` has returned.
-        self.fd: int = transport.get_extra_info("socket").fileno()
+        # Whether anything may be sent: until `end_writing`.
+        self._open = True
+        # What may be written to directly as long as nothing waits; -1 where nothing ever may.
+        self._descriptor: int = (
+            -1 if _encrypts(transport) else transport.get_extra_info("socket").fileno()
+        )
+        # The socket's descriptor while it may be written to directly, and else -1. The event
+        # loop closes a descriptor after `connection_lost` has returned, and not before: until
+        # then it cannot become another socket's. Every change is noted in `FD_CHANGES`.
+        self.fd = self._descriptor
         # Whether bytes wait in the transport, behind which everything else has to queue.
         self.paused = False
         # Bytes handed to the transport since it began to wait, how many of them the client had
@@ -43,27 +81,37 @@ class SocketWriter(asyncio.Protocol, abc.ABC):
 
     def take_over(self) -> None:
         """Become the transport's protocol."""
-        self._transport.set_protocol(self)
-        # Nothing is buffered that the socket would take; `paused` is true from the first byte on.
-        self._transport.set_write_buffer_limits(high=0)
+        transport = self._transport
+        transport.set_protocol(self)
+        # `paused` is true from the first byte on that the socket does not take. A transport with
+        # TLS counts from its limit on, any other from beyond it.
+        if _encrypts(transport):
+            transport.set_write_buffer_limits(high=1, low=0)
+        else:
+            transport.set_write_buffer_limits(high=0)
+
+    def end_writing(self) -> None:
+        """Send nothing any more, and leave the descriptor alone. Idempotent."""
+        self._open = False
+        self._descriptor = -1
+        self._set_fd(-1)
 
     def send(self, data: bytes) -> None:
         """Send what the client waits for, behind everything that was sent before."""
-        if self.paused:
+        if self.fd >= 0:
+            self._write(data)
+        elif self._open:
             if self._has_room(data):
                 self._enqueue(data)
-            elif self.fd >= 0:
+            else:
                 self.give_up()
-            return
-        try:
-            written = os.write(self.fd, data)
-        except BlockingIOError:
-            written = 0
-        except OSError:
-            self.write_failed()
-            return
-        if written != len(data):
-            self.sent_part(data, written)
+
+    def deliver(self, data: bytes, events: int) -> None:
+        """Send events, behind everything that was sent before, if there is room for them."""
+        if self.fd >= 0:
+            self._write(data)
+        else:
+            self.enqueue(data, events)
 
     def sent_part(self, data: bytes, written: int) -> None:
         """Leave the rest of what the socket did not take to the transport."""
@@ -74,14 +122,15 @@ class SocketWriter(asyncio.Protocol, abc.ABC):
 
     def enqueue(self, data: bytes, events: int) -> None:
         """Queue events behind what waits, up to the limit of the write buffer."""
-        if self._has_room(data):
-            self._enqueue(data)
-        elif self.fd >= 0:
-            self.overflowed(events)
+        if self._open:
+            if self._has_room(data):
+                self._enqueue(data)
+            else:
+                self.overflowed(events)
 
     def write_failed(self) -> None:
         """Give a socket up that cannot be written to. Its client went away: that is no error."""
-        if self.fd >= 0:
+        if self._open:
             self._transport.abort()
 
     def progress_at(self, now: float) -> float:
@@ -95,19 +144,44 @@ class SocketWriter(asyncio.Protocol, abc.ABC):
     def pause_writing(self) -> None:
         """Note that bytes wait in the transport."""
         self.paused = True
+        self._set_fd(-1)
 
     def resume_writing(self) -> None:
         """Note that the socket has taken everything."""
         self.paused = False
+        self._set_fd(self._descriptor)
 
     def abort(self) -> None:
         """Drop the connection without a word."""
         self._transport.abort()
 
+    def _set_fd(self, fd: int) -> None:
+        if fd != self.fd:
+            self.fd = fd
+            FD_CHANGES.note()
+
+    def _write(self, data: bytes) -> None:
+        try:
+            written = os.write(self.fd, data)
+        except BlockingIOError:
+            written = 0
+        except OSError:
+            self.write_failed()
+            return
+        if written != len(data):
+            self.sent_part(data, written)
+
     def _has_room(self, data: bytes) -> bool:
+        """Whether so much may wait; what comes first always may, as after a write in part."""
         waiting = self._transport.get_write_buffer_size()
-        return self.fd >= 0 and waiting + len(data) <= self.max_write_buffer
+        return not waiting or waiting + len(data) <= self.max_write_buffer
 
     def _enqueue(self, data: bytes) -> None:
+        if not self.paused:
+            self._enqueued = self._acknowledged = 0
         self._enqueued += len(data)
         self._transport.write(data)
+
+
+def _encrypts(transport: asyncio.Transport) -> bool:
+    return transport.get_extra_info("sslcontext") is not None
