@@ -382,7 +382,8 @@ class RedisServer(ServerProcess):
     """A redis-server without persistence.
 
     With `user`, that user logs in with `password` and the default user is off; with `password`
-    alone, it is the default user's. With `certificate`, the port speaks TLS only.
+    alone, it is the default user's. With `certificate`, the port speaks TLS only; it vouches for
+    itself unless `authority` is a file with who does.
     """
 
     name = "redis-server"
@@ -394,12 +395,14 @@ class RedisServer(ServerProcess):
         user: str = "",
         password: str = "",
         certificate: Certificate | None = None,
+        authority: Path | None = None,
         config: Sequence[str] = (),
     ) -> None:
         super().__init__(directory)
         self.user = user
         self.password = password
         self.certificate = certificate
+        self.authority = authority
         self.config = list(config)
 
     def _command(self, port: int) -> list[str]:
@@ -413,9 +416,7 @@ class RedisServer(ServerProcess):
         if self.certificate is None:
             lines.append(f"port {port}")
         else:
-            lines += ["port 0", f"tls-port {port}", "tls-auth-clients no"]
-            lines.append(f"tls-cert-file {self.certificate.certificate}")
-            lines.append(f"tls-key-file {self.certificate.key}")
+            lines += _tls_config(self.certificate, port)
         if self.user:
             lines += [f"user {self.user} on >{self.password} ~* &* +@all", "user default off"]
         elif self.password:
@@ -437,7 +438,9 @@ class RedisServer(ServerProcess):
     async def _info(self, port: int, section: str) -> str:
         context = None
         if self.certificate is not None:
-            context = ssl.create_default_context(cafile=self.certificate.certificate)
+            issued = self.certificate
+            context = ssl.create_default_context(cafile=self.authority or issued.certificate)
+            context.load_cert_chain(issued.certificate, issued.key)
         reader, writer = await asyncio.open_connection(HOST, port, ssl=context)
         try:
             if self.password:
@@ -448,6 +451,16 @@ class RedisServer(ServerProcess):
             return (await reader.readexactly(size)).decode()
         finally:
             writer.close()
+
+
+def _tls_config(certificate: Certificate, port: int) -> list[str]:
+    return [
+        "port 0",
+        f"tls-port {port}",
+        "tls-auth-clients no",
+        f"tls-cert-file {certificate.certificate}",
+        f"tls-key-file {certificate.key}",
+    ]
 
 
 class RedisReplica(RedisServer):
@@ -468,8 +481,17 @@ class RedisSentinel(RedisServer):
 
     name = "redis-sentinel"
 
-    def __init__(self, directory: Path, *, master: RedisServer, master_name: str) -> None:
-        super().__init__(directory)
+    def __init__(
+        self,
+        directory: Path,
+        *,
+        master: RedisServer,
+        master_name: str,
+        certificate: Certificate | None = None,
+        authority: Path | None = None,
+        config: Sequence[str] = (),
+    ) -> None:
+        super().__init__(directory, certificate=certificate, authority=authority, config=config)
         self.master = master
         self.master_name = master_name
 
@@ -478,10 +500,12 @@ class RedisSentinel(RedisServer):
 
     def _config(self, port: int) -> list[str]:
         name = self.master_name
+        tls = self.certificate
         return [
             f"bind {HOST}",
             f"dir {self.directory}",
-            f"port {port}",
+            *([f"port {port}"] if tls is None else _tls_config(tls, port)),
+            *self.config,
             f"sentinel monitor {name} {HOST} {self.master.port} 1",
             f"sentinel down-after-milliseconds {name} 500",
             f"sentinel failover-timeout {name} 2000",

@@ -26,6 +26,7 @@ _SHARED = {
     "serving",
     "settings",
     "telemetry",
+    "tls",
     "webhooks",
 }
 # What of `pogo` each package may import, beside itself: a service no other service, and the core
@@ -33,7 +34,7 @@ _SHARED = {
 ALLOWED: dict[str, set[str]] = {
     "authsvc": _SHARED,
     "broker": _SHARED,
-    "bus": set(),
+    "bus": {"tls"},
     "cli": _SHARED | {"authsvc", "broker", "client", "edge"},
     "client": {"rpc"},
     "cluster": {"bus", "registry", "rpc", "telemetry"},
@@ -42,9 +43,10 @@ ALLOWED: dict[str, set[str]] = {
     "records": {"bus"},
     "registry": {"bus"},
     "rpc": set(),
-    "serving": set(),
+    "serving": {"tls"},
     "settings": {"pusher"},
     "telemetry": set(),
+    "tls": set(),
     "webhooks": {"bus", "pusher", "settings", "telemetry"},
 }
 # All that the protocol may import from elsewhere: nothing here does I/O, tells the time or makes

@@ -22,6 +22,8 @@ final class Config implements \JsonSerializable
     public readonly string $url;
     public readonly bool $tls;
     public readonly ?string $caFile;
+    public readonly ?string $clientCert;
+    public readonly ?string $clientKey;
 
     /**
      * @param string $key the app's key; empty for its id
@@ -31,6 +33,8 @@ final class Config implements \JsonSerializable
      * @param bool $tls whether gRPC speaks TLS; a URL says it itself
      * @param string|null $caFile the authorities to trust, in PEM, instead of the system's; implies TLS
      * @param float $timeout seconds that a call may take, its one retry included
+     * @param string|null $clientCert a file with a certificate to show to the server, and its chain, in PEM
+     * @param string|null $clientKey a file with its private key, in PEM and not encrypted
      * @throws ConfigurationException
      */
     public function __construct(
@@ -44,17 +48,22 @@ final class Config implements \JsonSerializable
         bool $tls = false,
         ?string $caFile = null,
         public readonly float $timeout = 2.0,
+        ?string $clientCert = null,
+        ?string $clientKey = null,
     ) {
         $this->key = $key === '' ? $appId : $key;
         $this->url = rtrim($url, '/');
         $this->caFile = $caFile === '' ? null : $caFile;
         $this->tls = $tls || $this->caFile !== null;
+        $this->clientCert = $clientCert === '' ? null : $clientCert;
+        $this->clientKey = $clientKey === '' ? null : $clientKey;
         $this->check();
     }
 
     /**
      * Read POGO_APP_ID, POGO_APP_KEY, POGO_APP_SECRET, POGO_TRANSPORT, POGO_BROKER, POGO_URL, POGO_TLS,
-     * POGO_CA_FILE and POGO_TIMEOUT, and WS_APP_ID and WS_APP_SECRET where there are no POGO_ ones.
+     * POGO_CA_FILE, POGO_CLIENT_CERT, POGO_CLIENT_KEY and POGO_TIMEOUT, and WS_APP_ID and WS_APP_SECRET
+     * where there are no POGO_ ones.
      *
      * @throws ConfigurationException
      */
@@ -69,6 +78,8 @@ final class Config implements \JsonSerializable
             'url' => self::env('POGO_URL'),
             'tls' => self::env('POGO_TLS'),
             'ca_file' => self::env('POGO_CA_FILE'),
+            'client_cert' => self::env('POGO_CLIENT_CERT'),
+            'client_key' => self::env('POGO_CLIENT_KEY'),
             'timeout' => self::env('POGO_TIMEOUT'),
         ]);
     }
@@ -101,6 +112,8 @@ final class Config implements \JsonSerializable
             tls: $this->tls,
             caFile: $this->caFile,
             timeout: $this->timeout,
+            clientCert: $this->clientCert,
+            clientKey: $this->clientKey,
         );
     }
 
@@ -140,6 +153,12 @@ final class Config implements \JsonSerializable
                 . 'a path where they are needed, and without a user and a query (POGO_URL)',
             $this->caFile !== null && !is_readable($this->caFile)
                 => "the CA file {$this->caFile} cannot be read (POGO_CA_FILE)",
+            ($this->clientCert === null) !== ($this->clientKey === null)
+                => 'a client certificate and its key need each other (POGO_CLIENT_CERT, POGO_CLIENT_KEY)',
+            $this->clientCert !== null && !is_readable($this->clientCert)
+                => "the client certificate {$this->clientCert} cannot be read (POGO_CLIENT_CERT)",
+            $this->clientKey !== null && !is_readable($this->clientKey)
+                => "the client key {$this->clientKey} cannot be read (POGO_CLIENT_KEY)",
             // Not a number is in no order, so that this refuses it too.
             !($this->timeout > 0 && $this->timeout <= self::MAX_TIMEOUT)
                 => 'the timeout must be over 0 s and at most 60 s (POGO_TIMEOUT)',

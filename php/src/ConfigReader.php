@@ -11,7 +11,10 @@ namespace Pogo\WebSocket;
  */
 final class ConfigReader
 {
-    private const KNOWN = ['app_id', 'key', 'secret', 'transport', 'broker', 'url', 'tls', 'ca_file', 'timeout'];
+    private const KNOWN = [
+        'app_id', 'key', 'secret', 'transport', 'broker', 'url', 'tls', 'ca_file', 'client_cert', 'client_key',
+        'timeout',
+    ];
 
     /** What Laravel itself puts into a connection. */
     private const LARAVEL = ['driver', 'options', 'client_options'];
@@ -50,6 +53,8 @@ final class ConfigReader
             tls: $this->flag('tls', $defaults->tls),
             caFile: $this->text('ca_file', ''),
             timeout: $this->seconds('timeout', $defaults->timeout),
+            clientCert: $this->text('client_cert', ''),
+            clientKey: $this->text('client_key', ''),
         );
     }
 

@@ -14,7 +14,8 @@ final class ConfigTest extends TestCase
 
     private const VARIABLES = [
         'POGO_APP_ID', 'POGO_APP_KEY', 'POGO_APP_SECRET', 'WS_APP_ID', 'WS_APP_SECRET', 'POGO_TRANSPORT',
-        'POGO_BROKER', 'POGO_URL', 'POGO_TLS', 'POGO_CA_FILE', 'POGO_TIMEOUT',
+        'POGO_BROKER', 'POGO_URL', 'POGO_TLS', 'POGO_CA_FILE', 'POGO_CLIENT_CERT', 'POGO_CLIENT_KEY',
+        'POGO_TIMEOUT',
     ];
 
     protected function setUp(): void
@@ -47,7 +48,7 @@ final class ConfigTest extends TestCase
         $config = Config::fromArray([
             'app_id' => 123, 'key' => 'shop-key', 'secret' => 'top-secret', 'transport' => 'http',
             'broker' => 'unix:/run/pogo.sock', 'url' => 'https://ws.example.com:6001/prefix/', 'tls' => 'true',
-            'ca_file' => __FILE__, 'timeout' => '500ms',
+            'ca_file' => __FILE__, 'client_cert' => __FILE__, 'client_key' => __DIR__, 'timeout' => '500ms',
         ]);
 
         self::assertSame('123', $config->appId);
@@ -57,9 +58,13 @@ final class ConfigTest extends TestCase
         self::assertSame('https://ws.example.com:6001/prefix', $config->url);
         self::assertTrue($config->tls);
         self::assertSame(__FILE__, $config->caFile);
+        self::assertSame([__FILE__, __DIR__], [$config->clientCert, $config->clientKey]);
         self::assertSame(0.5, $config->timeout);
 
-        $empty = array_fill_keys(['key', 'transport', 'broker', 'url', 'tls', 'ca_file', 'timeout'], null);
+        $empty = array_fill_keys(
+            ['key', 'transport', 'broker', 'url', 'tls', 'ca_file', 'client_cert', 'client_key', 'timeout'],
+            null,
+        );
 
         self::assertEquals(new Config('shop', 'top-secret'), Config::fromArray(self::APP + $empty));
     }
@@ -135,8 +140,14 @@ final class ConfigTest extends TestCase
             'timeout must be a number of seconds, or like 2s or 500ms' => ['timeout' => '2 minutes'],
             'tls must be true or false' => ['tls' => 'perhaps'],
             'broker must be text' => ['broker' => ['a:1']],
+            'a client certificate and its key need each other (POGO_CLIENT_CERT, POGO_CLIENT_KEY)'
+                => ['client_key' => __FILE__],
+            'the client certificate /nowhere cannot be read (POGO_CLIENT_CERT)'
+                => ['client_cert' => '/nowhere', 'client_key' => __FILE__],
+            'the client key /nowhere cannot be read (POGO_CLIENT_KEY)'
+                => ['client_cert' => __FILE__, 'client_key' => '/nowhere'],
             'there is no setting apikey, host; there are app_id, key, secret, transport, broker, url, tls, ca_file,'
-                . ' timeout' => ['apikey' => 'x', 'host' => 'y'],
+                . ' client_cert, client_key, timeout' => ['apikey' => 'x', 'host' => 'y'],
         ];
         foreach ($mistakes as $message => $change) {
             try {
@@ -173,10 +184,12 @@ final class ConfigTest extends TestCase
     /** For another app, all else stays the same. */
     public function testWithAppId(): void
     {
-        $config = new Config('shop', 'top-secret', broker: 'b:1', timeout: 1.5);
-        $other = $config->withAppId('other');
+        $rest = [
+            'broker' => 'b:1', 'timeout' => 1.5, 'caFile' => __FILE__, 'clientCert' => __FILE__, 'clientKey' => __DIR__,
+        ];
+        $other = (new Config('shop', 'top-secret', ...$rest))->withAppId('other');
 
-        self::assertEquals(new Config('other', 'top-secret', key: 'shop', broker: 'b:1', timeout: 1.5), $other);
+        self::assertEquals(new Config('other', 'top-secret', ...['key' => 'shop'] + $rest), $other);
     }
 
     private function clearEnvironment(): void

@@ -24,6 +24,7 @@ from pogo.registry import Registry
 from pogo.registry.memory import MemoryRegistry
 from pogo.rpc.v1 import broker_pb2, broker_pb2_grpc, delivery_pb2
 from pogo.settings import App, Settings
+from pogo.tls import ServerTls
 
 if TYPE_CHECKING:
     from pogo.rpc.v1.broker_pb2_grpc import BrokerAsyncStub
@@ -134,10 +135,12 @@ async def running_broker(
     cache: Records | None = None,
     timing: Timing = TIMING,
     lifetimes: Lifetimes = LIFETIMES,
+    tls: ServerTls | None = None,
 ) -> AsyncIterator[RunningBroker]:
     """Run a broker on a bus and records that are started, and connect to it.
 
     Without a registry of the test's own, an edge lives beside it; without records, it has its own.
+    With `tls`, the connection is of no use.
     """
     metrics = CollectorRegistry()
     own = registry or MemoryRegistry()
@@ -150,6 +153,7 @@ async def running_broker(
         metrics=metrics,
         timing=timing,
         lifetimes=lifetimes,
+        tls=tls,
     )
     async with contextlib.AsyncExitStack() as stack:
         if registry is None:

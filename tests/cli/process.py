@@ -20,6 +20,9 @@ class Pogo:
     Standard output and standard error are read as they come, line by line.
     """
 
+    patience = TIMEOUT
+    """Seconds that it may take until something happens."""
+
     def __init__(
         self,
         directory: Path,
@@ -70,7 +73,7 @@ class Pogo:
 
     async def exit_code(self) -> int:
         """Wait until it ends by itself."""
-        async with asyncio.timeout(TIMEOUT):
+        async with asyncio.timeout(self.patience):
             await self._readers
             return await self.process.wait()
 
@@ -79,17 +82,15 @@ class Pogo:
         self.process.send_signal(number)
         return await self.exit_code()
 
-    async def logged(self, event: str) -> dict[str, Any]:
-        """Wait for the first JSON log line with this event."""
+    async def logged(self, event: str, count: int = 1) -> dict[str, Any]:
+        """Wait for so many JSON log lines with this event; returns the last of them."""
+        await self._until(lambda: len(self.log(event)) >= count)
+        return self.log(event)[count - 1]
 
-        def find() -> dict[str, Any] | None:
-            lines = [json.loads(line) for line in self.err if line.startswith("{")]
-            return next((line for line in lines if line["event"] == event), None)
-
-        await self._until(lambda: find() is not None)
-        found = find()
-        assert found is not None
-        return found
+    def log(self, event: str) -> list[dict[str, Any]]:
+        """Return the JSON log lines with this event, so far."""
+        lines = [json.loads(line) for line in self.err if line.startswith("{")]
+        return [line for line in lines if line["event"] == event]
 
     async def printed(self, count: int) -> list[str]:
         """Wait for so many lines on standard output."""
@@ -102,7 +103,7 @@ class Pogo:
 
     async def _until(self, condition: Callable[[], bool]) -> None:
         try:
-            async with asyncio.timeout(TIMEOUT), self._news:
+            async with asyncio.timeout(self.patience), self._news:
                 await self._news.wait_for(lambda: condition() or self._readers.done())
         except TimeoutError:
             raise AssertionError("\n".join(["it never came", *self.out, *self.err])) from None

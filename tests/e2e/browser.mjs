@@ -77,6 +77,11 @@ export class Browser {
     await this.#pages.get(page).goto(url);
   }
 
+  /** Gives a window a size, in pixels. */
+  async resize({ page, width, height }) {
+    await this.#pages.get(page).setViewportSize({ width, height });
+  }
+
   /** Waits until an element that `selector` finds is visible (with `gone`: until none is). */
   async waitFor({ page, selector, gone }) {
     const element = this.#pages.get(page).locator(selector).first();

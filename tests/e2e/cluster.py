@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from pogo.client import Client
 from tests.e2e.application import Application
@@ -93,6 +94,12 @@ class Service:
     def auth_grpc(self) -> str:
         """Where edges ask the auth service, `HOST:PORT`."""
         return f"127.0.0.1:{self._logged('auth service started')[0]['grpc_port']}"
+
+    @property
+    def metrics_port(self) -> int:
+        """Where `/metrics` is."""
+        ready = self._logged("ready")[0]
+        return int(ready.get("metrics_port") or urlsplit(ready["metrics"]).port)
 
     def stop(self) -> None:
         """Stop the service as a deployment does, and wait until it has ended. Idempotent."""

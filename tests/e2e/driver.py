@@ -4,12 +4,13 @@ One Node process (`driver.mjs`) runs them all. Every wait here ends after `PATIE
 """
 
 import json
+import os
 import queue
 import shutil
 import subprocess
 import threading
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -141,8 +142,8 @@ class Driver:
 
 
 @contextmanager
-def running_driver() -> Iterator[Driver]:
-    """Run the Node process."""
+def running_driver(environment: Mapping[str, str] | None = None) -> Iterator[Driver]:
+    """Run the Node process, with these variables as well."""
     node = shutil.which("node")
     if node is None or not (FOLDER / "node_modules").is_dir():
         raise DriverError("node or the clients are missing: run `make e2e`, which installs them")
@@ -150,6 +151,7 @@ def running_driver() -> Iterator[Driver]:
         subprocess.Popen(
             [node, "driver.mjs"],
             cwd=FOLDER,
+            env={**os.environ, **(environment or {})},
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,

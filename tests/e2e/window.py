@@ -22,6 +22,10 @@ class Window:
         """Open another page in it."""
         self._driver.call("browser", "go", page=self._name, url=url)
 
+    def resize(self, width: int, height: int) -> None:
+        """Give it a size, in pixels."""
+        self._driver.call("browser", "resize", page=self._name, width=width, height=height)
+
     def fill(self, selector: str, text: str) -> None:
         """Type into a field."""
         self._driver.call("browser", "fill", page=self._name, selector=selector, text=text)

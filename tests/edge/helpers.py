@@ -23,6 +23,7 @@ from pogo.registry import Change, Entry, Registry
 from pogo.registry.memory import MemoryRegistry
 from pogo.rpc.v1.delivery_pb2 import Delivery
 from pogo.settings import Settings, load_settings
+from pogo.tls import ServerTls
 from pogo.webhooks import WebhookStore
 
 APP = "app"
@@ -61,6 +62,7 @@ class Edge:
         local_auth: AuthService | None,
         cache: Records | None,
         webhook_store: WebhookStore | None,
+        tls: ServerTls | None,
     ) -> None:
         self.bus = bus
         self.registry = registry or MemoryRegistry()
@@ -74,6 +76,7 @@ class Edge:
             auth_service=local_auth,
             cache=cache,
             webhook_store=webhook_store,
+            tls=tls,
         )
 
     def url(self, key: str = KEY, query: str = "?protocol=7") -> str:
@@ -108,6 +111,7 @@ async def running_edge(
     local_auth: AuthService | None = None,
     cache: Records | None = None,
     webhook_store: WebhookStore | None = None,
+    tls: ServerTls | None = None,
     **overrides: object,
 ) -> AsyncIterator[Edge]:
     """Run an edge; on a bus and a registry of its own unless some are given that run already."""
@@ -122,6 +126,7 @@ async def running_edge(
         local_auth=local_auth,
         cache=cache,
         webhook_store=webhook_store,
+        tls=tls,
     )
     await edge.server.start()
     try:

@@ -12,7 +12,16 @@ from pogo.bus.nats import NatsBus
 from pogo.edge.server import EdgeServer
 from pogo.registry.memory import MemoryRegistry
 from pogo.settings import App
-from tests.edge.helpers import KEY, SECRET, Client, Edge, eventually, make_settings, running_edge
+from tests.edge.helpers import (
+    KEY,
+    SECRET,
+    TIMEOUT,
+    Client,
+    Edge,
+    eventually,
+    make_settings,
+    running_edge,
+)
 from tests.edge.raw import RawClient
 from tests.servers import NatsServer
 
@@ -47,6 +56,33 @@ async def test_draining_closes_everyone_spread_out() -> None:
         assert 0.3 < max(times) - min(times) < 2
         with pytest.raises(OSError, match=r".*"):
             await asyncio.open_connection("127.0.0.1", port)
+
+
+async def test_draining_lets_handshakes_end_that_have_begun() -> None:
+    """Whoever was accepted just before gets a close code that says to come back, and no refusal."""
+    async with running_edge(shutdown_timeout=5) as edge:
+        port = edge.server.port
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        head = f"GET /app/{KEY}?protocol=7 HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\n"
+        writer.write(head.encode())
+        # A whole request later the edge has read the beginning of that one.
+        await _health(edge)
+        stopping = asyncio.create_task(edge.server.stop())
+        await asyncio.sleep(0)
+        with pytest.raises(OSError, match=r".*"):
+            await asyncio.open_connection("127.0.0.1", port)
+        writer.write(
+            b"Connection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
+            b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+        )
+        answer = await reader.readuntil(b"\r\n\r\n")
+        async with asyncio.timeout(TIMEOUT):
+            # The code, 4200, at the beginning of the close frame's payload.
+            await reader.readuntil(b"\x10\x68")
+        writer.close()
+        await stopping
+
+    assert b"101" == answer[9:12]
 
 
 async def test_draining_ends_although_clients_do_not_answer() -> None:

@@ -1,4 +1,4 @@
-"""gRPC over TLS. A broker speaks none yet, so that a real nginx ends it in front."""
+"""gRPC over TLS: to a broker that speaks it, and to a real nginx that ends it in front of one."""
 
 import asyncio
 import contextlib
@@ -9,12 +9,14 @@ from pathlib import Path
 import pytest
 
 from pogo.bus.nats import NatsBus
-from tests.broker.helpers import APP, RunningBroker, listen, until
+from pogo.tls import ServerTls
+from tests.broker.helpers import APP, RunningBroker, listen, running_broker, until
 from tests.nginx import Nginx
 from tests.php.conftest import StartPhp
 from tests.php.process import environment, publish_around_a_fork
 from tests.php.relay import Relay
 from tests.servers import Certificate, free_port, make_certificate
+from tests.tls.authority import Authority
 
 EVENT = ("news", "headline", "{}")
 _SERVER = """\
@@ -67,6 +69,27 @@ async def test_tls(
         await relay.drop()
 
         assert (0, "") == await php.outcome("publish", *EVENT)
+
+
+async def test_a_broker_that_speaks_tls(bus: NatsBus, tmp_path: Path, start_php: StartPhp) -> None:
+    """It wants a certificate of its publishers, and believes no other authority's."""
+    ours, others = Authority(tmp_path / "ours"), Authority(tmp_path / "others")
+    issued, known, unknown = ours.issue(), ours.issue("php"), others.issue("php")
+    files = (str(issued.certificate), str(issued.key))
+    tls = ServerTls(*files, client_ca=str(ours.path))
+    async with running_broker(bus, tls=tls) as running:
+        port = running.server.grpc_port
+        outcomes = []
+        for shown in (known, unknown):
+            certificate = {
+                "CLIENT_CERT": str(shown.certificate),
+                "CLIENT_KEY": str(shown.key),
+            }
+            async with start_php(port, CA_FILE=str(ours.path), **certificate) as php:
+                outcomes.append(await php.call("publish", *EVENT))
+
+    assert [[0, ""]] == outcomes[0]["outcomes"]
+    assert "UNAVAILABLE" == outcomes[1]["error"]
 
 
 async def test_an_answer_that_is_lost(

@@ -117,7 +117,6 @@ def test_variables_of_the_clients_are_known() -> None:
     """A publisher's variables may stand in the environment that a server shares with it."""
     names = [
         "BROKER",
-        "ENV",
         "AUTH_APP",
         "CA_FILE",
         "ENCRYPTION_MASTER_KEY_BASE64",

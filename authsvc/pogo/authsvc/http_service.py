@@ -21,6 +21,8 @@ Sign = Callable[[Fields, Asker], Awaitable[Signed[ChannelAnswer] | Signed[UserAn
 
 _ENCODER = msgspec.json.Encoder()
 _HEADERS = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
+_SCHEME = "x-forwarded-proto"
+"""What tells the worker of TLS, as a proxy would; FastCGI makes `HTTPS` of it."""
 
 
 class HttpService:
@@ -94,10 +96,13 @@ class HttpService:
 
     def _asker(self, request: web.Request) -> Asker:
         peer = request.remote or ""
+        headers = passed_headers(
+            request.headers.items(), from_trusted_proxy=self._addresses.trusts(peer)
+        )
+        if request.secure and not any(name == _SCHEME for name, _ in headers):
+            headers.append((_SCHEME, "https"))
         return Asker(
-            passed_headers(
-                request.headers.items(), from_trusted_proxy=self._addresses.trusts(peer)
-            ),
+            headers,
             check_host(request.headers.get("Host", "")),
             peer,
         )

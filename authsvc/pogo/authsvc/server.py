@@ -13,9 +13,10 @@ from prometheus_client import CollectorRegistry
 from pogo.authsvc.auth import Auth
 from pogo.authsvc.grpc_service import GrpcService
 from pogo.rpc.v1 import auth_pb2, auth_pb2_grpc
-from pogo.serving import client_fault_filter, listen_grpc, quiet_callers_faults
+from pogo.serving import HttpSite, client_fault_filter, listen_grpc, quiet_callers_faults
 from pogo.settings import App, Settings
 from pogo.telemetry import get_logger
+from pogo.tls import ServerTls
 
 SERVICE: str = auth_pb2.DESCRIPTOR.services_by_name["Auth"].full_name
 
@@ -35,9 +36,25 @@ _LOGGER.addFilter(client_fault_filter)
 
 
 class AuthServer:
-    """Listens for browsers by HTTP, and for edges by gRPC."""
+    """Listens for browsers by HTTP, and for edges by gRPC.
 
-    def __init__(self, settings: Settings, *, metrics: CollectorRegistry) -> None:
+    Args:
+        settings: Say where, and how.
+        metrics: Where it counts.
+        tls: What the port for browsers shows, if it speaks TLS.
+        grpc_tls: The same for edges.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        metrics: CollectorRegistry,
+        tls: ServerTls | None = None,
+        grpc_tls: ServerTls | None = None,
+    ) -> None:
+        self._tls = tls
+        self._grpc_tls = grpc_tls
         self._settings = settings
         self._auth = Auth(settings, metrics)
         self._runner: web.AppRunner | None = None
@@ -77,7 +94,13 @@ class AuthServer:
         )
         await runner.setup()
         try:
-            await web.TCPSite(runner, self._settings.host, self.port).start()
+            await HttpSite(
+                runner,
+                self._settings.host,
+                self.port,
+                tls=self._tls,
+                handshake_timeout=self._settings.handshake_timeout,
+            ).start()
         except OSError:
             await runner.cleanup()
             raise
@@ -97,13 +120,17 @@ class AuthServer:
                 ("grpc.max_receive_message_length", MAX_REQUEST),
                 ("grpc.http2.min_recv_ping_interval_without_data_ms", _MIN_PING_INTERVAL * 1000),
                 ("grpc.keepalive_permit_without_calls", 1),
+                (
+                    "grpc.server_handshake_timeout_ms",
+                    round(self._settings.handshake_timeout * 1000),
+                ),
             )
         )
         auth_pb2_grpc.add_AuthServicer_to_server(GrpcService(self._auth.for_edges), server)
         health_pb2_grpc.add_HealthServicer_to_server(self._health, server)
         names = (SERVICE, health.SERVICE_NAME, reflection.SERVICE_NAME)
         reflection.enable_server_reflection(names, server)
-        self.grpc_port = listen_grpc(server, self._settings.host, self.grpc_port)
+        self.grpc_port = listen_grpc(server, self._settings.host, self.grpc_port, self._grpc_tls)
         for name in ("", SERVICE):
             await self._health.set(name, health_pb2.HealthCheckResponse.SERVING)
         await server.start()

@@ -43,6 +43,7 @@ from pogo.rpc.v1 import broker_pb2_grpc
 from pogo.serving import listen_grpc, quiet_callers_faults
 from pogo.settings import App, Settings
 from pogo.telemetry import get_logger
+from pogo.tls import ServerTls
 from pogo.webhooks import WebhookStore
 
 MIN_REQUEST = 4 * 1024 * 1024
@@ -78,7 +79,8 @@ class BrokerServer(Listener):
     Those that come by HTTP reach `http_api` through a server of the caller's. The bus, the registry
     and the records are the caller's too: started before `start`, closed after `stop`. So is what
     cache channels remember, `cache`; when not given, it is the broker's own. Webhooks are looked
-    after if there is a `webhook_store`, which is the caller's and may be started later, too.
+    after if there is a `webhook_store`, which is the caller's and may be started later, too. With
+    `tls`, gRPC speaks it and nothing else.
     """
 
     def __init__(
@@ -93,8 +95,10 @@ class BrokerServer(Listener):
         lifetimes: Lifetimes = LIFETIMES,
         cache: Records | None = None,
         webhook_store: WebhookStore | None = None,
+        tls: ServerTls | None = None,
     ) -> None:
         self._settings = settings
+        self._tls = tls
         self._bus = bus
         self._apps = AppDirectory(settings.apps)
         self._registry = registry
@@ -172,7 +176,7 @@ class BrokerServer(Listener):
         quiet_callers_faults()
         server = self._make_server()
         host = self._settings.host
-        self.grpc_port = listen_grpc(server, host, self.grpc_port)
+        self.grpc_port = listen_grpc(server, host, self.grpc_port, self._tls)
         self.publisher.start()
         self._edges.start()
         self._bus.add_status_listener(self._bus_changed)
@@ -240,6 +244,7 @@ class BrokerServer(Listener):
                 ("grpc.max_concurrent_streams", MAX_CONCURRENT_CALLS),
                 ("grpc.http2.min_recv_ping_interval_without_data_ms", MIN_PING_INTERVAL * 1000),
                 ("grpc.keepalive_permit_without_calls", 1),
+                ("grpc.server_handshake_timeout_ms", round(settings.handshake_timeout * 1000)),
             )
         )
         service = BrokerService(

@@ -9,9 +9,11 @@ from pogo.cli.errors import UsageError
 from pogo.records import Records
 from pogo.registry import Registry
 from pogo.settings import Settings
+from pogo.tls import ClientTls
 from pogo.webhooks import WebhookStore
 
 if TYPE_CHECKING:
+    from pogo.bus.nats_login import NatsLogin
     from pogo.bus.redis import RedisOptions
 
 _MESSAGES = "pogo_messages"
@@ -36,7 +38,7 @@ def open_bus(settings: Settings) -> Bus:
             case "nats":
                 from pogo.bus.nats import NatsBus
 
-                return NatsBus(settings.nats_url)
+                return NatsBus(settings.nats_url, login=nats_login(settings))
             case "redis":
                 from pogo.bus.redis import RedisBus
 
@@ -59,7 +61,7 @@ def open_registry(settings: Settings) -> Registry:
                 from pogo.registry.nats import NatsRegistry, StreamOptions
 
                 options = StreamOptions(settings.nats_replicas, settings.nats_registry_bytes)
-                return NatsRegistry(settings.nats_url, options)
+                return NatsRegistry(settings.nats_url, options, login=nats_login(settings))
             case "redis":
                 from pogo.registry.redis import RedisRegistry
 
@@ -95,7 +97,7 @@ def _open_bucket(settings: Settings, bucket: str, max_bytes: int) -> Records:
                 from pogo.records.nats import NatsRecords, StreamOptions
 
                 options = StreamOptions(settings.nats_replicas, max_bytes)
-                return NatsRecords(settings.nats_url, bucket, options)
+                return NatsRecords(settings.nats_url, bucket, options, login=nats_login(settings))
             case "redis":
                 from pogo.records.redis import RedisRecords
 
@@ -122,7 +124,8 @@ def open_webhook_store(settings: Settings) -> WebhookStore:
                 # It tells of what is in the registry, and of the events of the last commits.
                 bound = settings.nats_registry_bytes + settings.webhook_queue_bytes
                 ledgers = StreamOptions(settings.nats_replicas, bound)
-                return NatsWebhookStore(settings.nats_url, size, queues, ledgers)
+                login = nats_login(settings)
+                return NatsWebhookStore(settings.nats_url, size, queues, ledgers, login=login)
             case "redis":
                 from pogo.webhooks.redis import RedisWebhookStore
 
@@ -140,6 +143,20 @@ def _what_is_needed(settings: Settings) -> Iterator[None]:
         ) from error
 
 
+def nats_login(settings: Settings) -> "NatsLogin":
+    """Say how to log in to NATS."""
+    from pogo.bus.nats_login import NatsLogin
+
+    return NatsLogin(
+        user=settings.nats_user,
+        password=settings.nats_password.get_secret_value(),
+        token=settings.nats_token.get_secret_value(),
+        creds=settings.nats_creds,
+        nkey=settings.nats_nkey,
+        tls=ClientTls(settings.nats_tls_ca, settings.nats_tls_cert, settings.nats_tls_key),
+    )
+
+
 def redis_options(settings: Settings) -> "RedisOptions":
     """Say how to reach Redis."""
     from pogo.bus.redis import RedisOptions
@@ -151,6 +168,9 @@ def redis_options(settings: Settings) -> "RedisOptions":
         password=settings.redis_password.get_secret_value(),
         db=settings.redis_db,
         tls=settings.redis_tls,
+        client_tls=ClientTls(
+            settings.redis_tls_ca, settings.redis_tls_cert, settings.redis_tls_key
+        ),
         sentinels=settings.redis_sentinels,
         sentinel_master=settings.redis_sentinel_master,
         sentinel_password=settings.redis_sentinel_password.get_secret_value(),

@@ -13,6 +13,7 @@ from rich.text import Text
 
 from pogo.cli.configuration import cautions, describe
 from pogo.cli.errors import UsageError
+from pogo.cli.tls import check_tls, exposed_keys
 from pogo.settings import App, Settings, SettingsError, Webhook, trace_settings
 
 # Wide enough for every line where there is no terminal to fit.
@@ -29,11 +30,12 @@ def check(config: Path | None) -> None:
         settings, origins = trace_settings(config, os.environ)
     except SettingsError as error:
         raise UsageError(describe(error)) from None
+    check_tls(settings)
     console = Console(highlight=False)
     if not console.is_terminal:
         console.width = _WIDE
     console.print(_table(settings, origins))
-    for caution in cautions(settings):
+    for caution in [*cautions(settings), *exposed_keys(settings)]:
         typer.echo(f"warning: {caution}", err=True)
 
 

@@ -3,6 +3,7 @@
 Each command imports what it needs when it runs, so that `pogo --help` and `pogo version` are quick.
 """
 
+import os
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -49,11 +50,25 @@ MetricsPort = Annotated[
         min=0, max=_MAX_PORT, metavar="PORT", help="Port of /metrics; 0 takes any free one."
     ),
 ]
+Workers = Annotated[
+    str | None,
+    typer.Option(
+        metavar="N", help="Processes on the port, each an edge; 0 or auto: one for each CPU."
+    ),
+]
 AppId = Annotated[str | None, typer.Option(metavar="ID", help="The app, where there are several.")]
 Key = Annotated[str | None, typer.Option(metavar="KEY", help="The app by its key.")]
 SecretFromEnv = Annotated[
     str | None,
     typer.Option(metavar="NAME", help="Environment variable that holds the app's secret."),
+]
+
+Ca = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FILE",
+        help="Authorities to believe, in PEM, instead of the system's. Else $POGO_CA_FILE.",
+    ),
 ]
 
 
@@ -87,14 +102,36 @@ def edge(
     host: Host = None,
     port: Port = None,
     metrics_port: MetricsPort = None,
+    workers: Workers = None,
 ) -> None:
-    """Run one edge: it holds WebSockets, and takes events from the bus.
+    """Run an edge: it holds WebSockets, and takes events from the bus.
 
     Ctrl-C or SIGTERM stops it, a second one ends it at once; SIGHUP reads the apps again.
-    """
-    from pogo.cli.services import run_edge
 
-    run_edge(config, {"host": host, "port": port, "metrics_port": metrics_port})
+    With several workers, SIGHUP replaces them in turn, and a worker that dies is replaced. Their
+    metrics are on one page.
+    """
+    from pogo.cli.configuration import load
+    from pogo.cli.workers import run_workers, worker_count
+
+    flags = {"host": host, "port": port, "metrics_port": metrics_port, "workers": workers}
+    count = worker_count(load(config, flags).workers)
+    if count > 1:
+        run_workers(config, flags, count)
+    else:
+        # Not before: the parent of workers has no use for what an edge is made of.
+        from pogo.cli.services import run_edge
+
+        run_edge(config, flags)
+
+
+@app.command(hidden=True)
+def edge_worker(job: Annotated[str, typer.Argument(metavar="JOB")]) -> None:
+    """Run one worker of `pogo edge --workers N`, which starts it."""
+    from pogo.cli.services import run_edge_worker
+    from pogo.cli.workers import Job
+
+    run_edge_worker(Job.decode(job))
 
 
 @app.command(epilog="Example: `pogo broker --config pogo.toml --port 8081`")
@@ -156,6 +193,8 @@ def publish(
     broker: Annotated[
         str | None, typer.Option(metavar="HOST:PORT", help="The broker's gRPC address.")
     ] = None,
+    tls: Annotated[bool, typer.Option("--tls", help="Speak TLS to it.")] = False,
+    ca: Ca = None,
     socket_id: Annotated[
         str | None, typer.Option(metavar="ID", help="The connection that must not receive it.")
     ] = None,
@@ -168,7 +207,13 @@ def publish(
     from pogo.cli.target import find_target
 
     target = find_target(
-        config=config, broker=broker, app_id=app_id, key=key, secret_from_env=secret_from_env
+        config=config,
+        broker=broker,
+        app_id=app_id,
+        key=key,
+        secret_from_env=secret_from_env,
+        tls=tls,
+        ca=ca,
     )
     run(target, channel, event, data, socket_id=socket_id)
 
@@ -184,6 +229,7 @@ def listen(
     url: Annotated[
         str | None, typer.Option(metavar="URL", help="The server, such as http://127.0.0.1:8080.")
     ] = None,
+    ca: Ca = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
 ) -> None:
     """Print events as they come, until Ctrl-C.
@@ -195,7 +241,7 @@ def listen(
     from pogo.cli.target import find_target
 
     target = find_target(
-        config=config, url=url, app_id=app_id, key=key, secret_from_env=secret_from_env
+        config=config, url=url, app_id=app_id, key=key, secret_from_env=secret_from_env, ca=ca
     )
     run(target, channels, as_json=as_json)
 
@@ -218,6 +264,9 @@ def version() -> None:
 
 def main() -> None:
     """Run the command that was typed. Exit codes: 0 well, 1 it failed, 2 it was asked wrongly."""
+    # Before gRPC is imported, which reads it then: it would log each TLS handshake that a client
+    # gets wrong, past the logs of the service.
+    os.environ.setdefault("GRPC_VERBOSITY", "ERROR")
     try:
         app()
     except CommandError as error:

@@ -5,7 +5,13 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from pogo.cli.errors import UsageError
-from pogo.settings import Settings, SettingsError, load_settings
+from pogo.settings import (
+    Settings,
+    SettingsError,
+    development_secrets,
+    format_path,
+    load_settings,
+)
 
 MIN_SECRET = 16
 """Characters of a secret below which it is worth a warning: Pusher's own have 20."""
@@ -33,6 +39,14 @@ def describe(error: SettingsError) -> str:
 
 def cautions(settings: Settings) -> list[str]:
     """Say what works but should be known before it is relied on."""
+    secrets = ", ".join(map(format_path, development_secrets(settings)))
+    return [
+        *([f"secrets of development, which everybody knows: {secrets}"] if secrets else []),
+        *_short_secrets(settings),
+    ]
+
+
+def _short_secrets(settings: Settings) -> list[str]:
     return [
         f"the secret of app {app.id!r} has fewer than {MIN_SECRET} characters: it can be guessed"
         for app in settings.apps

@@ -45,7 +45,8 @@ class LocalServer:
     def announce(self, ports: Ports) -> None:
         """Say where everything is: on a terminal to people, else to the log."""
         settings = self._settings
-        url = f"http://{local_address(settings.host, ports.http)}"
+        scheme = "https" if settings.tls_cert else "http"
+        url = f"{scheme}://{local_address(settings.host, ports.http)}"
         grpc = local_address(settings.host, ports.grpc)
         metrics = f"http://{local_address(settings.metrics_host, ports.metrics)}/metrics"
         run_file = self._write_run_file(url, grpc) if self._unconfigured else None
@@ -77,7 +78,9 @@ class LocalServer:
         (app,) = self._settings.apps
         secret = app.secret.get_secret_value()
         try:
-            return write_run_file(RunFile(os.getpid(), url, grpc, app.id, app.key, secret))
+            return write_run_file(
+                RunFile(os.getpid(), url, grpc, app.id, app.key, secret, self._has_grpc_tls)
+            )
         except OSError as error:
             # The server works without it.
             _log.warning("no run file: publishers must be told the secret", reason=str(error))
@@ -91,7 +94,8 @@ class LocalServer:
         listen = publish = ""
         if run_file is None:
             # Nothing tells the commands where this server is.
-            listen, publish = f" --url {url}{app}", f" --broker {grpc}{app}"
+            tls = " --tls" if self._has_grpc_tls else ""
+            listen, publish = f" --url {url}{app}", f" --broker {grpc}{tls}{app}"
         lines = [
             ("Open", url if self._unconfigured else f"{url}/up"),
             ("Listen", f"{pogo} listen my-channel{listen}"),
@@ -105,6 +109,10 @@ class LocalServer:
         if run_file is not None:
             lines.append(("Secret", f"random, in {run_file}"))
         return [*lines, ("Stop", "Ctrl-C")]
+
+    @property
+    def _has_grpc_tls(self) -> bool:
+        return bool(self._settings.tls_cert or self._settings.grpc_tls_cert)
 
     def _app_flags(self) -> str:
         """Write the flags with which the commands find one of the apps."""

@@ -5,7 +5,7 @@ import typer
 
 from pogo.cli.errors import CommandError, UsageError
 from pogo.cli.target import Target
-from pogo.client import Client, PublishError
+from pogo.client import Client, ConfigurationError, PublishError
 from pogo.pusher.handshake import is_socket_id
 
 
@@ -27,14 +27,29 @@ def publish(target: Target, channel: str, event: str, data: str, *, socket_id: s
             f"the secret of app {target.app_id} is not known: "
             "name the variable that holds it with --secret-from-env"
         )
-    with Client(
-        target.broker, app_id=target.app_id, key=target.key, secret=target.secret
-    ) as client:
+    with _client(target, target.secret) as client:
         try:
             client.publish(channel, event, _json_text(data), socket_id=socket_id)
         except PublishError as error:
             raise CommandError(f"{error} (broker {target.broker})") from None
     typer.echo("ok")
+
+
+def _client(target: Target, secret: str) -> Client:
+    try:
+        return Client(
+            target.broker,
+            app_id=target.app_id,
+            key=target.key,
+            secret=secret,
+            # Else the environment may say so.
+            secure=target.tls or None,
+            root_certificates=None if target.ca is None else target.ca.read_bytes(),
+        )
+    except OSError as error:
+        raise UsageError(f"{target.ca}: {error.strerror}") from None
+    except ConfigurationError as error:
+        raise UsageError(str(error)) from None
 
 
 def _json_text(data: str) -> str:

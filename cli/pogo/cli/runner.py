@@ -22,6 +22,7 @@ from pogo.cli.errors import CommandError, UsageError
 from pogo.records import RecordsError
 from pogo.registry import RegistryError
 from pogo.telemetry import get_logger
+from pogo.tls import TlsError
 from pogo.webhooks import WebhookStoreError
 
 _log = get_logger()
@@ -122,7 +123,7 @@ async def _start(part: Part) -> None:
                 f"Stop what has the port, or choose another one with {part.flag} (0: any free one)."
             ) from None
         raise UsageError(f"cannot listen on {part.address}: {reason}") from None
-    except (BusError, RecordsError, RegistryError, WebhookStoreError) as error:
+    except (BusError, RecordsError, RegistryError, TlsError, WebhookStoreError) as error:
         raise UsageError(str(error)) from None
 
 

@@ -1,6 +1,6 @@
 """`pogo serve`, `pogo edge`, `pogo broker` and `pogo authsvc`: which parts each is made of."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 
 from aiohttp import web
@@ -14,19 +14,19 @@ from pogo.broker.status import Outcome
 from pogo.cli.addresses import address
 from pogo.cli.apps import reloader, with_apps
 from pogo.cli.buses import open_records
-from pogo.cli.configuration import cautions, load
+from pogo.cli.configuration import load
 from pogo.cli.demo import Publish, demo_pages
 from pogo.cli.errors import UsageError
 from pogo.cli.local import LocalServer, Ports, make_app
 from pogo.cli.local_auth import LocalAuthService
 from pogo.cli.runner import Node, Part, run_node
+from pogo.cli.start import Flags, begin, load_for
 from pogo.cli.stores import Stores
+from pogo.cli.tls import NodeTls
+from pogo.cli.workers import Job, ParentLink
 from pogo.edge.server import EdgeServer
 from pogo.settings import App, Settings
-from pogo.telemetry import MetricsServer, configure_logging, get_logger
-
-Flags = Mapping[str, int | str | None]
-"""Settings from the command line; `None` for a flag that was not given."""
+from pogo.telemetry import MetricsServer, configure_logging, get_logger, metrics_page
 
 _LOCAL_HOSTS = ("127.0.0.1", "::1", "localhost")
 
@@ -40,12 +40,14 @@ def run_serve(config: Path | None, flags: Flags) -> None:
         CommandError: The settings cannot be used, or something could not start.
     """
     settings = load(config, flags)
+    if settings.env == "production":
+        with_apps(settings)  # the demo page is not for the public
     unconfigured = not settings.apps
     if unconfigured:
         settings = settings.model_copy(update={"apps": (make_app(),)})
     if settings.subscribe_without_auth and not settings.auth_upstream:
         raise UsageError("subscribe_without_auth needs auth_upstream, the worker that is asked")
-    _begin(settings)
+    begin(settings)
     if unconfigured and settings.host not in _LOCAL_HOSTS:
         _log.warning("anyone who reaches this machine can use the demo page", host=settings.host)
     local = LocalServer(settings, unconfigured=unconfigured, config=config)
@@ -59,8 +61,20 @@ def run_edge(config: Path | None, flags: Flags) -> None:
     Raises:
         CommandError: The settings cannot be used, or something could not start.
     """
-    settings = _load_for("edge", config, flags)
+    settings = load_for("edge", config, flags)
+    begin(settings)
     run_node(lambda: _edge(settings, lambda: load(config, flags)))
+
+
+def run_edge_worker(job: Job) -> None:
+    """Run an edge for a parent that has others on the same port, until it is stopped.
+
+    Raises:
+        CommandError: The settings cannot be used, or something could not start.
+    """
+    settings = load_for("edge", job.config_path, job.flags)
+    configure_logging(settings.log_format, settings.log_level, worker=job.number)
+    run_node(lambda: _edge_worker(settings, job))
 
 
 def run_broker(config: Path | None, flags: Flags) -> None:
@@ -69,7 +83,8 @@ def run_broker(config: Path | None, flags: Flags) -> None:
     Raises:
         CommandError: The settings cannot be used, or something could not start.
     """
-    settings = _load_for("broker", config, flags)
+    settings = load_for("broker", config, flags)
+    begin(settings)
     run_node(lambda: _broker(settings, lambda: load(config, flags)))
 
 
@@ -85,7 +100,7 @@ def run_authsvc(config: Path | None, flags: Flags) -> None:
             "the auth service has no worker to ask: set auth_upstream to "
             "fastcgi:///path/of/php-fpm.sock, fastcgi://host:port or http://host:port"
         )
-    _begin(with_apps(settings))
+    begin(with_apps(settings))
     run_node(lambda: _authsvc(settings, lambda: load(config, flags)))
 
 
@@ -93,8 +108,9 @@ def _serve(
     settings: Settings, read: Callable[[], Settings], local: LocalServer, demo: App | None
 ) -> Node:
     metrics = _metrics()
+    tls = NodeTls.open(settings, metrics)
     stores, records = Stores.open(settings), open_records(settings)
-    broker = stores.broker(settings, records, metrics)
+    broker = stores.broker(settings, records, metrics, tls.grpc)
     pages = web.Application() if demo is None else demo_pages(demo, _publish_by(broker, demo))
     broker.http_api.add_routes(pages)
     auth = Auth(settings, metrics) if settings.auth_upstream else None
@@ -109,6 +125,7 @@ def _serve(
         auth_service=None if auth is None else LocalAuthService(auth),
         cache=stores.cache,
         webhook_store=stores.webhooks.store,
+        tls=tls.http,
     )
     page = MetricsServer(metrics, settings.metrics_host, settings.metrics_port)
     return Node(
@@ -120,50 +137,77 @@ def _serve(
             _broker_part(broker, settings),
             Part(_nothing, broker.http_api.finish_bodies),
             _page_part(page, settings),
+            tls.part,
         ],
         announce=lambda: local.announce(Ports(edge.port, broker.grpc_port, page.port)),
         farewell=local.farewell,
-        reload=reloader(
-            settings,
-            read,
-            [
-                stores.webhooks.replace_apps,
-                edge.replace_apps,
-                broker.replace_apps,
-                *([] if auth is None else [auth.replace_apps]),
-            ],
+        reload=tls.reloading(
+            reloader(
+                settings,
+                read,
+                [
+                    stores.webhooks.replace_apps,
+                    edge.replace_apps,
+                    broker.replace_apps,
+                    *([] if auth is None else [auth.replace_apps]),
+                ],
+            )
         ),
     )
 
 
 def _edge(settings: Settings, read: Callable[[], Settings]) -> Node:
     metrics = _metrics()
+    tls = NodeTls.open(settings, metrics, has_grpc=False)
     stores = Stores.open(settings)
-    edge = EdgeServer(
-        settings,
-        bus=stores.bus,
-        registry=stores.registry,
-        metrics=metrics,
-        cache=stores.cache,
-        webhook_store=stores.webhooks.store,
-    )
+    edge = stores.edge(settings, metrics, tls.http)
     page = MetricsServer(metrics, settings.metrics_host, settings.metrics_port)
     return Node(
         parts=[
             *stores.parts,
             _edge_part(edge, settings),
             _page_part(page, settings),
+            tls.part,
         ],
         announce=lambda: _log.info("ready", port=edge.port, metrics_port=page.port),
-        reload=reloader(settings, read, [stores.webhooks.replace_apps, edge.replace_apps]),
+        reload=tls.reloading(
+            reloader(settings, read, [stores.webhooks.replace_apps, edge.replace_apps])
+        ),
+    )
+
+
+def _edge_worker(settings: Settings, job: Job) -> Node:
+    metrics = _metrics()
+    tls = NodeTls.open(settings, metrics, has_grpc=False)
+    stores = Stores.open(settings)
+    edge = stores.edge(settings, metrics, tls.http, job.open_listeners())
+    parent = ParentLink(job.open_link(), lambda: metrics_page(metrics))
+    return Node(
+        parts=[
+            Part(parent.open, parent.close),
+            *stores.parts,
+            *([Part(stores.require_servers, _nothing)] if job.takes_over else []),
+            _edge_part(edge, settings),
+            tls.part,
+        ],
+        announce=parent.ready,
+        farewell=parent.withdraw,
+        reload=tls.reloading(
+            reloader(
+                settings,
+                lambda: load(job.config_path, job.flags),
+                [stores.webhooks.replace_apps, edge.replace_apps],
+            )
+        ),
     )
 
 
 def _broker(settings: Settings, read: Callable[[], Settings]) -> Node:
     metrics = _metrics()
+    tls = NodeTls.open(settings, metrics)
     stores, records = Stores.open(settings), open_records(settings)
-    broker = stores.broker(settings, records, metrics)
-    http = HttpServer(settings, broker.http_api, lambda: broker.unavailable)
+    broker = stores.broker(settings, records, metrics, tls.grpc)
+    http = HttpServer(settings, broker.http_api, lambda: broker.unavailable, tls.http)
     page = MetricsServer(metrics, settings.metrics_host, settings.metrics_port)
     return Node(
         parts=[
@@ -172,17 +216,21 @@ def _broker(settings: Settings, read: Callable[[], Settings]) -> Node:
             _broker_part(broker, settings),
             Part(http.start, http.stop, address(settings.host, settings.port), "--port"),
             _page_part(page, settings),
+            tls.part,
         ],
         announce=lambda: _log.info(
             "ready", port=http.port, grpc_port=broker.grpc_port, metrics_port=page.port
         ),
-        reload=reloader(settings, read, [stores.webhooks.replace_apps, broker.replace_apps]),
+        reload=tls.reloading(
+            reloader(settings, read, [stores.webhooks.replace_apps, broker.replace_apps])
+        ),
     )
 
 
 def _authsvc(settings: Settings, read: Callable[[], Settings]) -> Node:
     metrics = _metrics()
-    server = AuthServer(settings, metrics=metrics)
+    tls = NodeTls.open(settings, metrics)
+    server = AuthServer(settings, metrics=metrics, tls=tls.http, grpc_tls=tls.grpc)
     page = MetricsServer(metrics, settings.metrics_host, settings.metrics_port)
     where = address(settings.host, settings.port)
     where_grpc = address(settings.host, settings.grpc_port)
@@ -191,6 +239,7 @@ def _authsvc(settings: Settings, read: Callable[[], Settings]) -> Node:
             Part(server.start_http, server.stop_http, where, "--port"),
             Part(server.start_grpc, server.stop_grpc, where_grpc, "--grpc-port"),
             _page_part(page, settings),
+            tls.part,
         ],
         announce=lambda: _log.info(
             "ready",
@@ -199,7 +248,7 @@ def _authsvc(settings: Settings, read: Callable[[], Settings]) -> Node:
             metrics_port=page.port,
             upstream=settings.auth_upstream,
         ),
-        reload=reloader(settings, read, [server.replace_apps]),
+        reload=tls.reloading(reloader(settings, read, [server.replace_apps])),
     )
 
 
@@ -235,24 +284,3 @@ def _metrics() -> CollectorRegistry:
     ProcessCollector(registry=registry)
     GCCollector(registry=registry)
     return registry
-
-
-def _load_for(service: str, config: Path | None, flags: Flags) -> Settings:
-    """Load the settings of a service that runs apart from the others."""
-    settings = load(config, flags)
-    if settings.bus == "memory":
-        raise UsageError(
-            f"`pogo {service}` meets the other services on a bus, and bus = 'memory' ends with "
-            "the process. Set bus to 'nats' or 'redis', or run `pogo serve`, which is everything "
-            "in one process."
-        )
-    if service == "edge" and settings.subscribe_without_auth and not settings.auth_service:
-        raise UsageError("subscribe_without_auth needs auth_service, the gRPC host:port to ask")
-    _begin(with_apps(settings))
-    return settings
-
-
-def _begin(settings: Settings) -> None:
-    configure_logging(settings.log_format, settings.log_level)
-    for caution in cautions(settings):
-        _log.warning(caution)

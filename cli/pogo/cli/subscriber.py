@@ -7,6 +7,7 @@ What a close code asks for is the protocol's: after 4000 to 4099 a client stays 
 import asyncio
 import random
 import secrets
+import ssl
 from collections.abc import Sequence
 from typing import NoReturn, Protocol
 from urllib.parse import quote, urlsplit
@@ -19,6 +20,7 @@ from pogo.cli.errors import CommandError, UsageError
 from pogo.cli.target import Target
 from pogo.pusher.channels import channel_kind
 from pogo.pusher.signatures import sign_channel
+from pogo.tls import ClientTls, TlsError
 
 FIRST_PAUSE = 1.0
 """Seconds before the first attempt to come back."""
@@ -64,7 +66,8 @@ class Subscriber:
         """Prepare to listen.
 
         Raises:
-            UsageError: A channel needs a secret that is not known, or the URL is none.
+            UsageError: A channel needs a secret that is not known, the URL is none, or the
+                authorities cannot be read.
         """
         for channel in channels:
             if channel_kind(channel).needs_auth and target.secret is None:
@@ -75,6 +78,7 @@ class Subscriber:
         self._channels = dict.fromkeys(channels)
         self._reporter = reporter
         self._url = _websocket_url(target)
+        self._context = _tls_context(target) if self._url.startswith("wss:") else None
         self._member = f"pogo-listen-{secrets.token_hex(4)}"
         self._pause = FIRST_PAUSE
         self._refused: set[str] = set()
@@ -96,7 +100,15 @@ class Subscriber:
     async def _connect(self) -> ClientConnection:
         while True:
             try:
-                return await connect(self._url, max_size=MAX_MESSAGE, compression=None)
+                return await connect(
+                    self._url, max_size=MAX_MESSAGE, compression=None, ssl=self._context
+                )
+            except ssl.SSLCertVerificationError as error:
+                # It would be no other in a second.
+                raise CommandError(
+                    f"the certificate of {self._target.url} is not to be believed: "
+                    f"{error.verify_message}. Name its authority with --ca"
+                ) from None
             except InvalidStatus as refusal:
                 status = refusal.response.status_code
                 if status != _TOO_MANY_REQUESTS and status < _SERVER_ERROR:
@@ -194,6 +206,13 @@ def _websocket_url(target: Target) -> str:
     query = "protocol=7&client=pogo-listen&version=1"
     path = f"{parts.path.rstrip('/')}/app/{quote(target.key, safe='')}"
     return f"{schemes[parts.scheme]}://{parts.netloc}{path}?{query}"
+
+
+def _tls_context(target: Target) -> ssl.SSLContext:
+    try:
+        return ClientTls("" if target.ca is None else str(target.ca)).context()
+    except TlsError as error:
+        raise UsageError(str(error)) from None
 
 
 def _encode(event: str, data: dict[str, str]) -> str:

@@ -21,6 +21,10 @@ class Target:
     app_id: str
     key: str
     secret: str | None = field(repr=False)
+    tls: bool = False
+    """Whether the broker is to be spoken TLS to. The URL says it itself."""
+    ca: Path | None = None
+    """A file with the authorities to believe; none for those of the system."""
 
 
 def find_target(
@@ -31,6 +35,8 @@ def find_target(
     app_id: str | None = None,
     key: str | None = None,
     secret_from_env: str | None = None,
+    tls: bool = False,
+    ca: Path | None = None,
 ) -> Target:
     """Find the app that the flags name, or the only one there is.
 
@@ -41,32 +47,39 @@ def find_target(
         UsageError: There is no app, or more than one to choose from.
     """
     settings = load(config, {})
+    scheme = "https" if settings.tls_cert else "http"
     here = Target(
-        url=f"http://{local_address(settings.host, settings.port)}",
+        url=f"{scheme}://{local_address(settings.host, settings.port)}",
         broker=local_address(settings.host, settings.grpc_port),
         app_id="",
         key="",
         secret=None,
+        tls=bool(settings.tls_cert or settings.grpc_tls_cert),
     )
     apps = [
-        Target(here.url, here.broker, app.id, app.key, app.secret.get_secret_value())
+        replace(here, app_id=app.id, key=app.key, secret=app.secret.get_secret_value())
         for app in settings.apps
     ]
     run = read_run_file()
     if not apps and run is not None:
-        here = replace(here, url=run.url, broker=run.broker)
-        apps = [Target(run.url, run.broker, run.app_id, run.key, run.secret)]
+        here = replace(here, url=run.url, broker=run.broker, tls=run.tls)
+        apps = [replace(here, app_id=run.app_id, key=run.key, secret=run.secret)]
     found = _choose(apps, app_id, key) or here
     if not found.app_id and app_id is None and key is None:
         raise UsageError(
             "no app is known: start `pogo serve` in another terminal, or name one in pogo.toml"
         )
+    named_broker = broker or os.environ.get("POGO_BROKER")
+    named_ca = ca or os.environ.get("POGO_CA_FILE")
     return Target(
         url=url or found.url,
-        broker=broker or os.environ.get("POGO_BROKER") or found.broker,
+        broker=named_broker or found.broker,
         app_id=found.app_id or app_id or key or "",
         key=found.key or key or app_id or "",
         secret=found.secret if secret_from_env is None else _secret(secret_from_env),
+        # Of a broker that is named, the settings here do not know.
+        tls=tls or ca is not None or (found.tls and not named_broker),
+        ca=Path(named_ca) if named_ca else None,
     )
 
 

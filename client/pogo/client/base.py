@@ -3,6 +3,7 @@
 import grpc
 
 from pogo.client.config import find_configuration
+from pogo.client.tls import find_tls
 from pogo.client.tokens import TokenMinter
 
 
@@ -18,12 +19,16 @@ class BaseClient:
         key: Its key; else `POGO_APP_KEY`, else the app id.
         secret: Its secret; else `POGO_APP_SECRET` or `WS_APP_SECRET`.
         timeout: Seconds that a call may take.
-        secure: Whether to speak TLS.
-        root_certificates: The authorities to trust, in PEM, instead of gRPC's own; implies
-            `secure`.
+        secure: Whether to speak TLS; else `POGO_TLS`.
+        root_certificates: The authorities to trust, in PEM, instead of gRPC's own; else the files
+            `POGO_CA_FILE` or `SSL_CERT_FILE`. This and `POGO_CA_FILE` imply TLS.
+        certificate_chain: A certificate to show to the broker, and its chain, in PEM; else the file
+            `POGO_CLIENT_CERT`.
+        private_key: Its private key, in PEM; else the file `POGO_CLIENT_KEY`.
 
     Raises:
-        ConfigurationError: There is no secret anywhere, or no app id for it.
+        ConfigurationError: There is no secret anywhere, or no app id for it, or a file that TLS
+            needs cannot be read.
     """
 
     def __init__(
@@ -34,14 +39,20 @@ class BaseClient:
         key: str | None = None,
         secret: str | None = None,
         timeout: float = 2.0,
-        secure: bool = False,
+        secure: bool | None = None,
         root_certificates: bytes | None = None,
+        certificate_chain: bytes | None = None,
+        private_key: bytes | None = None,
     ) -> None:
         self._configuration = find_configuration(target, app_id, key, secret)
         self._tokens = TokenMinter(self._configuration)
         self._timeout = timeout
-        self._secure = secure or root_certificates is not None
-        self._root_certificates = root_certificates
+        self._tls = find_tls(
+            secure=secure if secure is not None else self._configuration.tls or None,
+            root_certificates=root_certificates,
+            certificate_chain=certificate_chain,
+            private_key=private_key,
+        )
 
     def __repr__(self) -> str:
         app = self._configuration
@@ -53,4 +64,9 @@ class BaseClient:
 
     def _credentials(self) -> grpc.ChannelCredentials | None:
         """Return what TLS needs; `None` to do without."""
-        return grpc.ssl_channel_credentials(self._root_certificates) if self._secure else None
+        tls = self._tls
+        if tls is None:
+            return None
+        return grpc.ssl_channel_credentials(
+            tls.root_certificates, tls.private_key, tls.certificate_chain
+        )

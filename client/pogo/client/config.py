@@ -18,6 +18,8 @@ class Configuration:
     app_id: str
     key: str
     secret: str = field(repr=False)
+    tls: bool = False
+    """Whether a local `pogo serve` says that it speaks TLS."""
 
 
 def find_configuration(
@@ -50,4 +52,6 @@ def _from_run_file(target: str | None, app_id: str | None, key: str | None) -> C
             f"there is no secret{whose}: pass secret, or set POGO_APP_SECRET (and POGO_APP_ID), "
             "or run `pogo serve` without configuration on this machine as the same user"
         )
-    return Configuration(target or run.broker, run.app_id, run.key, run.secret)
+    if target:
+        return Configuration(target, run.app_id, run.key, run.secret)
+    return Configuration(run.broker, run.app_id, run.key, run.secret, run.tls)

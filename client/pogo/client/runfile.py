@@ -24,6 +24,8 @@ class RunFile:
     app_id: str
     key: str
     secret: str = field(repr=False)
+    tls: bool = False
+    """Whether gRPC speaks TLS. The URL says it itself."""
 
 
 def run_file_path() -> Path:
@@ -85,11 +87,12 @@ def _load() -> RunFile | None:
     if not isinstance(content, dict):
         return None
     values = {name.name: content.get(name.name) for name in fields(RunFile)}
-    pid = values.pop("pid")
+    pid, tls = values.pop("pid"), values.pop("tls")
     texts = {name: value for name, value in values.items() if isinstance(value, str)}
     if not isinstance(pid, int) or len(texts) != len(values):
         return None
-    return RunFile(pid=pid, **texts)
+    # Older versions did not say, as they spoke none.
+    return RunFile(pid=pid, tls=tls is True, **texts)
 
 
 def _alive(pid: int) -> bool:

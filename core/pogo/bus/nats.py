@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from pogo.bus.connection import BusConnection
 from pogo.bus.interface import Bus, BusError, BusRefusedError, BusUnavailableError, Message
 from pogo.bus.limits import too_large
+from pogo.bus.nats_login import ANONYMOUS, NatsLogin
 from pogo.bus.nats_session import NatsServers, NatsSession
 from pogo.bus.remote import RemoteBus
 from pogo.bus.subscriptions import Interest
@@ -72,13 +73,16 @@ class NatsBus(RemoteBus):
     Args:
         urls: Servers, `nats://…` or `tls://…`; one is used at a time, the next when it fails.
         name: What the server's monitoring shows for this connection.
+        login: Who connects, where a URL does not say, and whom to believe.
     """
 
     kind = "nats"
 
-    def __init__(self, urls: Sequence[str], *, name: str = "pogo") -> None:
+    def __init__(
+        self, urls: Sequence[str], *, name: str = "pogo", login: NatsLogin = ANONYMOUS
+    ) -> None:
         super().__init__()
-        self._servers = NatsServers(urls, name)
+        self._servers = NatsServers(urls, name, login)
 
     @property
     def permission_violations(self) -> int:

@@ -24,6 +24,7 @@ from nats.aio.client import Client
 from nats.aio.transport import TcpTransport
 
 from pogo.bus.interface import BusError, BusUnavailableError
+from pogo.bus.nats_login import ANONYMOUS, NatsLogin
 from pogo.bus.subscriptions import Interest, deliver
 
 CONNECT_TIMEOUT = 2
@@ -41,13 +42,17 @@ class Address:
     port: int
     user: str | None = field(repr=False)
     password: str | None = field(repr=False)
+    login: NatsLogin = ANONYMOUS
+    """How to log in where the URL does not say."""
 
     def __str__(self) -> str:
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
 
     @classmethod
-    def parse(cls, url: str) -> "Address":
+    def parse(cls, url: str, login: NatsLogin = ANONYMOUS) -> "Address":
         """Read `nats://user:password@host:port`; a user without a password is a token.
+
+        `login` says who connects where the URL does not.
 
         Raises:
             BusError: It is no such URL. The message holds no credential.
@@ -63,12 +68,20 @@ class Address:
             raise wrong
         user = None if parts.username is None else unquote(parts.username)
         password = None if parts.password is None else unquote(parts.password)
-        return cls(parts.scheme, host, port, user, password)
+        return cls(parts.scheme, host, port, user, password, login)
 
     def options(self) -> dict[str, Any]:
-        """Return nats-py's connect options for this server."""
+        """Return nats-py's connect options for this server.
+
+        Raises:
+            BusUnavailableError: A file that is needed cannot be used.
+        """
         options: dict[str, Any] = {"servers": [f"{self.scheme}://{self}"]}
-        if self.password is None:
+        if self.scheme == "tls":
+            options |= self.login.tls_options()
+        if self.user is None:
+            options |= self.login.options()
+        elif self.password is None:
             options["token"] = self.user
         else:
             options["user"], options["password"] = self.user, self.password

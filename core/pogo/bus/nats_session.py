@@ -22,6 +22,7 @@ from pogo.bus.connection import (
 )
 from pogo.bus.interface import BusError, BusUnavailableError
 from pogo.bus.nats_client import Address, NatsClient
+from pogo.bus.nats_login import ANONYMOUS, NatsLogin
 from pogo.bus.outbox import Outbox
 
 log = structlog.get_logger()
@@ -139,10 +140,12 @@ class NatsServers:
     Args:
         urls: Servers, `nats://…` or `tls://…`; one is used at a time, the next when it fails.
         name: What the server's monitoring shows for connections.
+        login: Who connects, where a URL does not say, and whom to believe.
     """
 
-    def __init__(self, urls: Sequence[str], name: str) -> None:
+    def __init__(self, urls: Sequence[str], name: str, login: NatsLogin = ANONYMOUS) -> None:
         self._urls = tuple(urls)
+        self._login = login
         self._name = name
         # The next to try is the first.
         self._addresses: deque[Address] = deque()
@@ -151,14 +154,16 @@ class NatsServers:
         """How often a server refused a subject, so far."""
 
     def parse(self) -> None:
-        """Read the URLs.
+        """Read the URLs, and the files that logging in needs.
 
         Raises:
             BusError: One of them can never work.
         """
         if not self._urls:
             raise BusError("no NATS URL was given")
-        addresses = [Address.parse(url) for url in self._urls]
+        addresses = [Address.parse(url, self._login) for url in self._urls]
+        for address in addresses:
+            address.options()
         # Each process begins somewhere else, so that they spread over the servers.
         random.shuffle(addresses)
         self._addresses = deque(addresses)

@@ -208,12 +208,13 @@ class RedisServers:
         """How many error replies there were, so far."""
 
     def parse(self) -> None:
-        """Read the sentinels' addresses.
+        """Read the sentinels' addresses, and the files that TLS needs.
 
         Raises:
             BusError: One of them can never work.
         """
         self._options.sentinel_addresses()
+        self._options.check_tls()
 
     async def open(self, make: Callable[[str, Link, Link, Callable[[str], None]], _S]) -> _S:
         """Connect and log in, once, with the session made for it.

@@ -6,6 +6,7 @@ connection in its own way; nothing is retried, since a connection that failed is
 """
 
 import math
+import ssl
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -17,6 +18,7 @@ from redis.backoff import NoBackoff
 from redis.exceptions import RedisError, ResponseError
 
 from pogo.bus.interface import BusError, BusUnavailableError
+from pogo.tls import ClientTls, TlsError
 
 CONNECT_TIMEOUT = 2.0
 """Seconds to connect, and for each answer while logging in."""
@@ -39,6 +41,8 @@ class RedisOptions:
     """The database to select. Publish and subscribe do not depend on it; permissions may."""
     tls: bool = False
     """Whether to speak TLS, to the sentinels too. Certificates are checked."""
+    client_tls: ClientTls = field(default_factory=ClientTls)
+    """Whom to believe then, and what to show."""
     sentinels: tuple[str, ...] = ()
     """Each as `host:port`."""
     sentinel_master: str = "mymaster"
@@ -46,6 +50,26 @@ class RedisOptions:
     sentinel_password: str = field(default="", repr=False)
     name: str = "pogo"
     """What CLIENT LIST shows for the connections."""
+
+    def check_tls(self) -> None:
+        """See that the files that TLS needs can be used.
+
+        Raises:
+            BusUnavailableError: One cannot.
+        """
+        if self.tls:
+            self.tls_context()
+
+    def tls_context(self) -> ssl.SSLContext:
+        """Make what one connection with TLS needs.
+
+        Raises:
+            BusUnavailableError: A file cannot be used.
+        """
+        try:
+            return self.client_tls.context()
+        except TlsError as error:
+            raise BusUnavailableError(str(error)) from None
 
     def sentinel_addresses(self) -> list[tuple[str, int]]:
         """Return host and port of each sentinel.
@@ -60,6 +84,18 @@ class RedisOptions:
                 raise BusError(f"not a sentinel's address (host:port): {sentinel!r}")
             addresses.append((host.strip("[]"), int(port)))
         return addresses
+
+
+class _TlsConnection(SSLConnection):
+    """A connection with a context of ours.
+
+    redis-py's own would always believe the system's authorities, too, and ask at the terminal for
+    the passphrase of an encrypted key.
+    """
+
+    def __init__(self, *, context: ssl.SSLContext, **options: Any) -> None:
+        super().__init__(**options)
+        self.ssl_context.context = context
 
 
 class Link:
@@ -78,9 +114,11 @@ class Link:
 
         Raises:
             RedisError: The server is not there, not ready, or refuses us.
-            BusUnavailableError: A sentinel named it the master, and it is none.
+            BusUnavailableError: A sentinel named it the master, and it is none, or a file that TLS
+                needs cannot be used.
         """
-        connection = (SSLConnection if options.tls else Connection)(
+        how: dict[str, Any] = {"context": options.tls_context()} if options.tls else {}
+        connection = (_TlsConnection if options.tls else Connection)(
             host=host,
             port=port,
             db=options.db,
@@ -92,6 +130,7 @@ class Link:
             socket_timeout=CONNECT_TIMEOUT,
             socket_connect_timeout=CONNECT_TIMEOUT,
             driver_info=None,
+            **how,
         )
         try:
             # Connects and logs in first. A server that is still loading answers with an error.
@@ -143,7 +182,6 @@ async def find_master(options: RedisOptions) -> tuple[str, int]:
     """
     common: dict[str, Any] = {
         "password": options.sentinel_password or None,
-        "ssl": options.tls,
         "protocol": 2,
         "socket_timeout": SENTINEL_TIMEOUT,
         "socket_connect_timeout": SENTINEL_TIMEOUT,
@@ -151,6 +189,11 @@ async def find_master(options: RedisOptions) -> tuple[str, int]:
     }
     addresses = options.sentinel_addresses()
     async with Sentinel(addresses, sentinel_kwargs=common) as sentinel:  # type: ignore[no-untyped-call]  # redis-py has no types here
+        if options.tls:
+            context = options.tls_context()
+            for asked in sentinel.sentinels:
+                asked.connection_pool.connection_class = _TlsConnection
+                asked.connection_pool.connection_kwargs["context"] = context
         host, port = await sentinel.discover_master(options.sentinel_master)
     return str(host), int(port)
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from pogo.bus import BusError
 from pogo.bus.nats_client import Address
 from pogo.bus.nats_jetstream import JetStreamSession
+from pogo.bus.nats_login import ANONYMOUS, NatsLogin
 from pogo.bus.nats_messages import (
     NO_SEQUENCE,
     WRONG_LAST_SEQUENCE,
@@ -192,16 +193,22 @@ class NatsRecords(RemoteRecords):
         urls: Servers, `nats://…` or `tls://…`; one is used at a time, the next when it fails.
         bucket: The bucket's name; its stream is called `KV_` and that.
         options: How the stream is to be.
+        login: Who connects, where a URL does not say, and whom to believe.
     """
 
     kind = "nats"
 
     def __init__(
-        self, urls: Sequence[str], bucket: str, options: StreamOptions = _STREAM_OPTIONS
+        self,
+        urls: Sequence[str],
+        bucket: str,
+        options: StreamOptions = _STREAM_OPTIONS,
+        *,
+        login: NatsLogin = ANONYMOUS,
     ) -> None:
         super().__init__(f"records of {bucket}")
         self._servers = StreamServers(
-            NatsServers(urls, f"pogo-{bucket}"),
+            NatsServers(urls, f"pogo-{bucket}", login),
             functools.partial(NatsRecordsConnection, bucket=bucket, options=options),
         )
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 import structlog
 
 from pogo.bus import BusError
+from pogo.bus.nats_login import ANONYMOUS, NatsLogin
 from pogo.bus.nats_messages import StreamOptions
 from pogo.bus.nats_session import NatsServers
 from pogo.bus.nats_streams import StreamServers
@@ -28,6 +29,7 @@ class NatsRegistry(RemoteRegistry):
         options: How the stream is to be.
         name: What the server's monitoring shows for the connection.
         refresh_interval: Seconds within which every topic is read again.
+        login: Who connects, where a URL does not say, and whom to believe.
     """
 
     kind = "nats"
@@ -39,10 +41,11 @@ class NatsRegistry(RemoteRegistry):
         *,
         name: str = "pogo-registry",
         refresh_interval: float = REFRESH_INTERVAL,
+        login: NatsLogin = ANONYMOUS,
     ) -> None:
         super().__init__(refresh_interval=refresh_interval)
         self._servers = StreamServers(
-            NatsServers(urls, name),
+            NatsServers(urls, name, login),
             functools.partial(NatsRegistryConnection, options=options, missed=self._missed),
         )
 

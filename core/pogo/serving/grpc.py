@@ -6,9 +6,13 @@ import socket
 import grpc
 from google.protobuf.message import DecodeError
 
+from pogo.tls import ClientTls, Identity, ServerTls
 
-def listen_grpc(server: grpc.aio.Server, host: str, port: int) -> int:
-    """Let a server listen, without TLS; returns its port, which is another one where it is 0.
+
+def listen_grpc(server: grpc.aio.Server, host: str, port: int, tls: ServerTls | None = None) -> int:
+    """Let a server listen; returns its port, which is another one where it is 0.
+
+    With `tls` it speaks nothing else, and new connections get what that has read last.
 
     Raises:
         OSError: The address cannot be listened on; another process may have the port.
@@ -16,9 +20,49 @@ def listen_grpc(server: grpc.aio.Server, host: str, port: int) -> int:
     address = f"{f'[{host}]' if ':' in host else host}:{port}"
     _try_to_bind(host, port)
     try:
-        return server.add_insecure_port(address)
+        if tls is None:
+            return server.add_insecure_port(address)
+        return server.add_secure_port(address, _server_credentials(tls))
     except RuntimeError as error:
         raise OSError(f"cannot listen on {address} for gRPC") from error
+
+
+def grpc_client_credentials(tls: ClientTls) -> grpc.ChannelCredentials:
+    """Make what a channel with TLS needs.
+
+    Raises:
+        TlsError: A file cannot be used.
+    """
+    authorities, pair = tls.pem()
+    if pair is None:
+        return grpc.ssl_channel_credentials(authorities)
+    return grpc.ssl_channel_credentials(authorities, pair.key, pair.certificate)
+
+
+def _server_credentials(tls: ServerTls) -> grpc.ServerCredentials:
+    given = tls.identity
+
+    def replaced() -> grpc.ServerCertificateConfiguration | None:
+        # gRPC asks for each connection, from threads of its own.
+        nonlocal given
+        identity = tls.identity
+        if identity is given:
+            return None
+        given = identity
+        return _configuration(identity)
+
+    return grpc.dynamic_ssl_server_credentials(
+        _configuration(given),
+        replaced,  # type: ignore[arg-type]  # the stubs do not know that None is "no change"
+        require_client_authentication=given.client_ca is not None,
+    )
+
+
+def _configuration(identity: Identity) -> grpc.ServerCertificateConfiguration:
+    pair = identity.pair
+    return grpc.ssl_server_certificate_configuration(
+        [(pair.key, pair.certificate)], identity.client_ca
+    )
 
 
 def _try_to_bind(host: str, port: int) -> None:

@@ -3,6 +3,7 @@
 from pydantic import ValidationInfo, field_validator
 
 from pogo.settings.group import Group
+from pogo.settings.tls import key_of
 from pogo.settings.values import Count, Duration, OptionalAddress, Upstream, UrlPath
 
 _OWN_PAGES = ("/", "/up", "/pogo/health")
@@ -58,6 +59,19 @@ class AuthSettings(Group):
     auth_service: OptionalAddress = ""
     """The gRPC `host:port` of the auth service that edges ask then. `pogo serve` has its own."""
 
+    auth_service_tls: bool = False
+    """Whether edges speak TLS to it."""
+
+    auth_service_tls_ca: str = ""
+    """A PEM file with the authorities that vouch for it; empty for those of the system. This and
+    the next two need `auth_service_tls`."""
+
+    auth_service_tls_cert: str = ""
+    """A PEM file with a certificate to show to it, and its chain."""
+
+    auth_service_tls_key: str = ""
+    """A PEM file with its private key, not encrypted."""
+
     max_auth_headers: Count = 8192
     """Bytes of a handshake's headers that are kept for it, for each connection."""
 
@@ -84,6 +98,18 @@ class AuthSettings(Group):
         if path == info.data.get("auth_path"):
             raise ValueError(f"{path} is auth_path already, and users need another one")
         return path
+
+    @field_validator("auth_service_tls_ca", "auth_service_tls_cert")
+    @classmethod
+    def _with_auth_service_tls(cls, path: str, info: ValidationInfo) -> str:
+        if path and not info.data.get("auth_service_tls"):
+            raise ValueError("needs auth_service_tls = true")
+        return path
+
+    @field_validator("auth_service_tls_key")
+    @classmethod
+    def _with_auth_service_certificate(cls, key: str, info: ValidationInfo) -> str:
+        return key_of(info.data.get("auth_service_tls_cert"), key, "auth_service_tls_cert")
 
     @field_validator("subscribe_without_auth")
     @classmethod

@@ -8,6 +8,7 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from pogo.settings.app import App
+from pogo.settings.development import development_secrets
 from pogo.settings.errors import SettingsError
 from pogo.settings.model import Settings
 from pogo.settings.sources import (
@@ -36,6 +37,8 @@ _PLAIN = {
     "string_too_short": "must not be empty",
     "too_short": "must not be empty",
 }
+
+_FOR_DEVELOPMENT = "is a secret of development, which everybody knows, and this is production"
 
 _NO_OVERRIDES: Mapping[str, object] = MappingProxyType({})
 
@@ -81,6 +84,9 @@ def trace_settings(
             # A default made from a field that is itself reported.
             if details["type"] != "default_factory_not_called"
         ]
+    else:
+        known = development_secrets(settings) if settings.env == "production" else []
+        problems += [f"{sources.name_of(location)}: {_FOR_DEVELOPMENT}" for location in known]
     if problems:
         raise SettingsError(problems)
     given: list[Location] = [(name,) for name in sources.values if name != "apps"]

@@ -8,27 +8,26 @@ unless they say otherwise.
 from collections import Counter
 from typing import Literal
 
-from pydantic import BaseModel, Field, SecretStr, ValidationInfo, field_validator
+from pydantic import BaseModel, Field, ValidationInfo, field_validator
 
 from pogo.settings.app import App
 from pogo.settings.auth import AuthSettings
+from pogo.settings.bus import BusSettings
+from pogo.settings.development import EnvironmentSettings
 from pogo.settings.group import Group
+from pogo.settings.tls import TlsSettings
 from pogo.settings.values import (
-    Addresses,
     Count,
     Duration,
-    NatsUrls,
     NetworkList,
     Port,
     Rate,
-    RemotePort,
     Text,
     TextList,
+    Workers,
     format_duration,
 )
 from pogo.settings.webhooks import WebhookSettings
-
-_NO_SECRET = SecretStr("")
 
 
 class AppSettings(Group):
@@ -51,55 +50,6 @@ class AppSettings(Group):
         return apps
 
 
-class BusSettings(Group):
-    """The bus between brokers and edges."""
-
-    bus: Literal["memory", "nats", "redis"] = "memory"
-    """What carries events. `memory` works only within one process (`pogo serve`)."""
-
-    nats_url: NatsUrls = Field(default=("nats://127.0.0.1:4222",), repr=False)
-    """Servers of one NATS cluster, tried in turn; each may hold `user:password@`."""
-
-    nats_replicas: int = Field(default=0, ge=0, le=5)
-    """NATS servers that each hold the state of the cluster (JetStream, in memory). 0 is three where
-    the server belongs to a NATS cluster, and else one."""
-
-    nats_registry_bytes: Count = 268_435_456
-    """Bytes of memory that the state of the cluster may take on each of them: some 300 for each
-    presence member. More is refused, and logged."""
-
-    redis_host: Text = "127.0.0.1"
-    """The Redis server. Not used with Sentinel."""
-
-    redis_port: RemotePort = 6379
-    """Its port. Not used with Sentinel."""
-
-    redis_user: str = ""
-    """The Redis user (ACL); empty for the default user."""
-
-    redis_password: SecretStr = Field(default=_NO_SECRET, repr=False)
-    """The Redis password; empty for none."""
-
-    redis_db: int = Field(default=0, ge=0)
-    """The Redis database."""
-
-    redis_tls: bool = False
-    """Whether to speak TLS to Redis (and to its sentinels)."""
-
-    redis_sentinels: Addresses = ()
-    """Sentinels as `host:port`; when given, they name the Redis server."""
-
-    redis_sentinel_master: Text = "mymaster"
-    """The name under which the sentinels know the Redis server."""
-
-    redis_sentinel_password: SecretStr = Field(default=_NO_SECRET, repr=False)
-    """The password of the sentinels themselves; empty for none."""
-
-    bus_grace: Duration = 30.0
-    """How long an edge keeps its clients while the bus is away. Then it closes them with 4200,
-    rather than leave them deaf; most restarts of a bus server are over by then."""
-
-
 class ListenSettings(Group):
     """Addresses. Port 0 takes any free port, which is printed."""
 
@@ -108,6 +58,10 @@ class ListenSettings(Group):
 
     port: Port = 8080
     """WebSocket and HTTP."""
+
+    workers: Workers = 1
+    """Processes of one `pogo edge` that share its port, each an edge of its own, with limits of its
+    own; 0, or `auto`, is one for each CPU that they may use. Other services have one process."""
 
     grpc_port: Port = 50_051
     """gRPC, for back ends that publish."""
@@ -137,7 +91,7 @@ class HandshakeSettings(Group):
     """New connections from one remote IP that may come at once."""
 
     handshake_timeout: Duration = 10.0
-    """How long a client may take to send its handshake."""
+    """How long a client may take to send its handshake, and before it for that of TLS."""
 
     max_connections: Count = 10_000
     """Connections to one edge, of all apps together. Each costs some kilobytes and a descriptor:
@@ -277,9 +231,11 @@ class LogSettings(Group):
 
 
 GROUPS: tuple[type[BaseModel], ...] = (
+    EnvironmentSettings,
     AppSettings,
     BusSettings,
     ListenSettings,
+    TlsSettings,
     HandshakeSettings,
     ConnectionSettings,
     ChannelSettings,
@@ -299,8 +255,10 @@ class Settings(
     ChannelSettings,
     ConnectionSettings,
     HandshakeSettings,
+    TlsSettings,
     ListenSettings,
     BusSettings,
     AppSettings,
+    EnvironmentSettings,
 ):
     """All settings of all services, as `load_settings` merged them from their sources."""

@@ -44,18 +44,29 @@ _APP_VARIABLES = {PREFIX + name.upper() for name in APP_ONLY}
 # Read by the Python and the PHP client, which often share the environment of a server.
 _CLIENT_VARIABLES = (
     "POGO_BROKER",
-    "POGO_ENV",
     # Those of the PHP package and of its auth worker.
     "POGO_AUTH_APP",
     "POGO_CA_FILE",
+    "POGO_CLIENT_CERT",
+    "POGO_CLIENT_KEY",
     "POGO_ENCRYPTION_MASTER_KEY_BASE64",
     "POGO_TIMEOUT",
     "POGO_TLS",
     "POGO_TRANSPORT",
     "POGO_URL",
+    # Of compose.yaml, beside which an .env file has variables for both.
+    "POGO_NOFILE",
 )
 
-_KNOWN_VARIABLES = (*_SETTING_VARIABLES, *_APP_FAMILIES[0].values(), *_CLIENT_VARIABLES)
+# Read where settings are not known yet: see `pogo.edge.sending`.
+_IMPORT_VARIABLES = ("POGO_PURE_PYTHON",)
+
+_KNOWN_VARIABLES = (
+    *_SETTING_VARIABLES,
+    *_APP_FAMILIES[0].values(),
+    *_CLIENT_VARIABLES,
+    *_IMPORT_VARIABLES,
+)
 
 Location = tuple[str | int, ...]
 """Where in the settings: `("apps", 1, "secret")`."""

@@ -134,6 +134,10 @@ def _check_number(value: object) -> object:
     return value
 
 
+def _parse_workers(value: object) -> object:
+    return 0 if value == "auto" else value
+
+
 def _check_rate(rate: float) -> float:
     # Nobody means a server that serves nobody.
     if rate == 0:
@@ -149,6 +153,9 @@ def _check_secret(secret: SecretStr) -> SecretStr:
 
 _MAX_PORT = 65_535
 
+# No machine has more CPUs; beyond, it is a mistake.
+_MAX_WORKERS = 1024
+
 _NUMBER = BeforeValidator(_check_number)
 
 Duration = Annotated[
@@ -161,6 +168,9 @@ Rate = Annotated[float, _NUMBER, AfterValidator(_check_rate), Field(allow_inf_na
 
 Count = Annotated[int, _NUMBER, Field(ge=1)]
 """A limit that cannot be switched off."""
+
+Workers = Annotated[int, BeforeValidator(_parse_workers), _NUMBER, Field(ge=0, le=_MAX_WORKERS)]
+"""How many processes share the work; 0, or `auto`, is one for each CPU."""
 
 Port = Annotated[int, _NUMBER, Field(ge=0, le=_MAX_PORT)]
 """A TCP port to listen on; 0 takes any free one."""

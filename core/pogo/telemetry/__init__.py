@@ -5,6 +5,13 @@ One log line per lifecycle event, none per message. Each service declares its me
 """
 
 from pogo.telemetry.logs import LogFormat, LogLevel, configure_logging, get_logger
-from pogo.telemetry.metrics import MetricsServer
+from pogo.telemetry.metrics import MetricsServer, metrics_page
 
-__all__ = ["LogFormat", "LogLevel", "MetricsServer", "configure_logging", "get_logger"]
+__all__ = [
+    "LogFormat",
+    "LogLevel",
+    "MetricsServer",
+    "configure_logging",
+    "get_logger",
+    "metrics_page",
+]

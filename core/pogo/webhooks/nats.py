@@ -12,6 +12,7 @@ import contextlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from pogo.bus import BusError
+from pogo.bus.nats_login import ANONYMOUS, NatsLogin
 from pogo.bus.nats_messages import StreamOptions
 from pogo.webhooks.interface import (
     MAX_COMMIT_BYTES,
@@ -58,6 +59,7 @@ class NatsWebhookStore:
         queue_size: Events that each queue may hold.
         queues: How the stream of queues is to be.
         ledgers: How the stream of ledgers is to be.
+        login: Who connects, where a URL does not say, and whom to believe.
     """
 
     def __init__(
@@ -66,10 +68,12 @@ class NatsWebhookStore:
         queue_size: int = QUEUE_SIZE,
         queues: StreamOptions = _STREAM_OPTIONS,
         ledgers: StreamOptions = _STREAM_OPTIONS,
+        *,
+        login: NatsLogin = ANONYMOUS,
     ) -> None:
         self._listeners: list[Callable[[Queue], None]] = []
-        self._queues = NatsQueues(urls, queue_size, queues, self._stored)
-        self._ledgers = NatsLedgers(urls, ledgers)
+        self._queues = NatsQueues(urls, queue_size, queues, self._stored, login)
+        self._ledgers = NatsLedgers(urls, ledgers, login)
         # Leads with events that wait for room in their queues, by app.
         self._waiting: dict[str, _NatsLead] = {}
 

@@ -14,6 +14,7 @@ import structlog
 from pogo.bus import BusUnavailableError
 from pogo.bus.nats_client import Address
 from pogo.bus.nats_jetstream import JetStreamSession
+from pogo.bus.nats_login import ANONYMOUS, NatsLogin
 from pogo.bus.nats_messages import (
     WRONG_LAST_SEQUENCE,
     Headers,
@@ -198,15 +199,18 @@ class NatsLedgers(Remote[NatsLedgersConnection]):
     Args:
         urls: Servers, `nats://…` or `tls://…`; one is used at a time, the next when it fails.
         options: How the stream is to be.
+        login: Who connects, where a URL does not say, and whom to believe.
     """
 
     what = "ledgers"
     kind = "nats"
 
-    def __init__(self, urls: Sequence[str], options: StreamOptions) -> None:
+    def __init__(
+        self, urls: Sequence[str], options: StreamOptions, login: NatsLogin = ANONYMOUS
+    ) -> None:
         super().__init__()
         self.servers = StreamServers(
-            NatsServers(urls, "pogo-ledgers"),
+            NatsServers(urls, "pogo-ledgers", login),
             functools.partial(NatsLedgersConnection, options=options),
         )
 

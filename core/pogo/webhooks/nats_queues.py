@@ -14,6 +14,7 @@ import structlog
 from pogo.bus import BusUnavailableError
 from pogo.bus.nats_client import Address
 from pogo.bus.nats_jetstream import JetStreamSession
+from pogo.bus.nats_login import ANONYMOUS, NatsLogin
 from pogo.bus.nats_messages import Headers, NoRespondersError, StreamOptions, encode, pub
 from pogo.bus.nats_requests import Answer
 from pogo.bus.nats_session import NatsServers
@@ -265,6 +266,7 @@ class NatsQueues(Remote[NatsQueuesConnection]):
         queue_size: Events that each queue may hold.
         options: How the stream is to be.
         stored: Is told the queue of each event that was stored.
+        login: Who connects, where a URL does not say, and whom to believe.
     """
 
     what = "webhooks"
@@ -276,10 +278,11 @@ class NatsQueues(Remote[NatsQueuesConnection]):
         queue_size: int,
         options: StreamOptions,
         stored: Callable[[Queue], None],
+        login: NatsLogin = ANONYMOUS,
     ) -> None:
         super().__init__()
         self.servers = StreamServers(
-            NatsServers(urls, "pogo-webhooks"),
+            NatsServers(urls, "pogo-webhooks", login),
             functools.partial(
                 NatsQueuesConnection, queue_size=queue_size, options=options, stored=stored
             ),

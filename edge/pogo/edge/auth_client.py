@@ -10,6 +10,8 @@ from pogo.rpc.v1.auth_pb2 import (
     AuthorizeChannelRequest,
 )
 from pogo.rpc.v1.auth_pb2_grpc import AuthStub
+from pogo.serving import grpc_client_credentials
+from pogo.tls import ClientTls
 
 _GRACE = 1.0
 """Seconds beyond its own limit for which an answer of the auth service is waited for."""
@@ -36,10 +38,19 @@ _OPTIONS = (
 class GrpcAuthService:
     """Asks the auth services behind one name. It belongs to one event loop."""
 
-    def __init__(self, address: str, timeout: float) -> None:
-        """Ask at `HOST:PORT`; `timeout` is the auth service's own limit, in seconds."""
+    def __init__(self, address: str, timeout: float, tls: ClientTls | None = None) -> None:
+        """Ask at `HOST:PORT`; `timeout` is the auth service's own limit, in seconds.
+
+        Raises:
+            TlsError: A file that TLS needs cannot be used.
+        """
         self._timeout = timeout + _GRACE
-        self._channel = grpc.aio.insecure_channel(f"dns:///{address}", options=_OPTIONS)
+        target = f"dns:///{address}"
+        if tls is None:
+            self._channel = grpc.aio.insecure_channel(target, options=_OPTIONS)
+        else:
+            credentials = grpc_client_credentials(tls)
+            self._channel = grpc.aio.secure_channel(target, credentials, options=_OPTIONS)
         self._stub = AuthStub(self._channel)
 
     async def authorize_channel(self, request: AuthorizeChannelRequest) -> AuthorizeChannelReply:

@@ -62,6 +62,18 @@ class Pace:
             self._timer.cancel()
             self._timer = None
 
+    def close(self) -> None:
+        """Do nothing any more, and let go of whoever wanted it.
+
+        They refer to each other; channels come and go too often to leave that to the collector.
+        """
+        self.cancel()
+        self._work = _nothing
+
+
+def _nothing() -> None:
+    """Stand in for work that is over."""
+
 
 class Counts:
     """The channels of this edge whose subscribers are counted."""
@@ -145,7 +157,7 @@ class CountHere:
 
     def close(self) -> None:
         """Take that there are none any more, or that nobody wants to know."""
-        self._pace.cancel()
+        self._pace.close()
         self._writer.delete(self._topic, NOTHING)
 
     def _write(self) -> None:
@@ -169,7 +181,7 @@ class ChannelCount:
 
     def close(self) -> None:
         """Take that there is nobody to tell."""
-        self._telling.cancel()
+        self._telling.close()
 
     def reset(self, entries: Sequence[Entry]) -> None:
         """Take the counts of all edges."""

@@ -23,6 +23,9 @@ from pogo.serving import RemoteAddresses
 MAX_HEAD = 16 * 1024
 """Bytes of a request's head, as node and uvicorn allow; cookies are most of it."""
 
+_LOOK_AGAIN = 0.02
+"""Seconds between two looks at what is under way while the edge drains."""
+
 _UPGRADE = re.compile(rb"\r\nupgrade:[ \t]*websocket[ \t]*\r\n", re.IGNORECASE)
 _REFUSAL = "HTTP/1.1 {}\r\nConnection: close\r\nContent-Length: {}\r\n\r\n{}"
 
@@ -61,8 +64,17 @@ class HandshakeContext:
     draining: bool = False
     """Whether everyone comes too late."""
 
-    def drain(self) -> None:
-        """Refuse the handshakes that are under way, and all that come."""
+    async def drain(self, patience: float) -> None:
+        """Let the handshakes that are under way end, then refuse what is left, and all that come.
+
+        It waits for `patience` seconds at the most. Whoever gets through is closed like everyone
+        else, with a code that says when to come back; a refusal here has none.
+        """
+        deadline = self.loop.time() + patience
+        # What was accepted in this turn of the loop is among them in the next.
+        await asyncio.sleep(0)
+        while self.open and self.loop.time() < deadline:  # noqa: ASYNC110 (costs nothing until then)
+            await asyncio.sleep(_LOOK_AGAIN)
         self.draining = True
         for handshake in list(self.open):
             handshake.give_up("the server is shutting down")

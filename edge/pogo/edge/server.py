@@ -3,7 +3,7 @@
 import asyncio
 import secrets
 import socket
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 
 from aiohttp import web
 from prometheus_client import CollectorRegistry
@@ -34,9 +34,10 @@ from pogo.edge.websocket import FrameReaders
 from pogo.records import Records
 from pogo.records.memory import MemoryRecords
 from pogo.registry import Registry, RegistryError
-from pogo.serving import RemoteAddresses
+from pogo.serving import RemoteAddresses, tls_options
 from pogo.settings import App, Settings
 from pogo.telemetry import get_logger
+from pogo.tls import ClientTls, ServerTls
 from pogo.webhooks import WebhookStore
 
 _log = get_logger()
@@ -49,6 +50,12 @@ _REGISTRY_WAIT = 2.0
 
 _WEBHOOKS_WAIT = 2.0
 """Seconds that a stopping edge waits for the webhook store to take what it has for it."""
+
+_HANDSHAKES_WAIT = 1.0
+"""Seconds that clients have, when the edge stops, to finish the handshakes that they have begun."""
+
+_HANDSHAKES_SHARE = 0.2
+"""The most of the time for stopping that this may take."""
 
 LINGER = 2.0
 """Seconds for which the clients of a draining edge stay present: whoever comes back elsewhere by
@@ -70,8 +77,13 @@ class EdgeServer:
         timing: Timing = TIMING,
         cache: Records | None = None,
         webhook_store: WebhookStore | None = None,
+        sockets: Sequence[socket.socket] = (),
+        tls: ServerTls | None = None,
     ) -> None:
         """Serve the apps of the settings; `pages` answer what is no WebSocket.
+
+        It listens on `sockets`, which are bound already and which it closes; when not given, where
+        the settings say. With `tls` the port speaks it and nothing else.
 
         Client events and cache misses become webhooks through `webhook_store`, started and closed
         like the bus, but later if no app has webhooks yet. When not given, nobody is told.
@@ -103,15 +115,17 @@ class EdgeServer:
             timing=timing,
         )
         self._tasks = Tasks()
-        self._server: asyncio.Server | None = None
+        self._sockets = sockets
+        self._tls = tls
+        self._servers: list[asyncio.Server] = []
         add_cluster_gauges(self._metrics, bus=bus, registry=registry, membership=self._membership)
 
     @property
     def port(self) -> int:
         """The port that it listens on; before `start`, the one asked for."""
-        if self._server is None:
+        if not self._servers:
             return self._settings.port
-        return int(self._server.sockets[0].getsockname()[1])
+        return int(self._servers[0].sockets[0].getsockname()[1])
 
     async def start(self) -> None:
         """Listen.
@@ -146,9 +160,7 @@ class EdgeServer:
         )
         self._context = self._make_context(loop, await self._pages.start())
         try:
-            self._server = await loop.create_server(
-                lambda: Handshake(self._context), settings.host, settings.port, backlog=_BACKLOG
-            )
+            self._servers = await self._listen(loop)
         except OSError:
             await self._pages.stop()
             raise
@@ -162,21 +174,21 @@ class EdgeServer:
 
     async def stop(self) -> None:
         """Drain: close all clients with 4200, spread out, and stop. Idempotent."""
-        if self._server is None or self._health.draining:
+        if not self._servers or self._health.draining:
             return
         self._health.draining = True
         connections = len(self._hub)
         _log.info("edge draining", connections=connections)
         # Now, so that balancers and clients turn to another edge at once.
-        self._server.close()
+        for server in self._servers:
+            server.close()
         self._outages.drain()
-        self._context.drain()
         self._hub.linger = LINGER
+        timeout = self._settings.shutdown_timeout
         try:
-            async with asyncio.timeout(self._settings.shutdown_timeout):
-                await close_all(
-                    self._hub, self._settings.shutdown_timeout, "the server is restarting"
-                )
+            async with asyncio.timeout(timeout):
+                await self._context.drain(min(_HANDSHAKES_WAIT, timeout * _HANDSHAKES_SHARE))
+                await close_all(self._hub, timeout, "the server is restarting")
                 await self._hub.empty.wait()
         except TimeoutError:
             _log.info("edge drops connections that did not close", connections=self._hub.sockets)
@@ -196,6 +208,25 @@ class EdgeServer:
                 connection.close(error)
         self._hub.recount()
 
+    async def _listen(self, loop: asyncio.AbstractEventLoop) -> list[asyncio.Server]:
+        """Begin to take connections.
+
+        Raises:
+            OSError: The address cannot be listened on.
+        """
+
+        def handshake() -> Handshake:
+            return Handshake(self._context)
+
+        host, port = self._settings.host, self._settings.port
+        options = {
+            "backlog": _BACKLOG,
+            **tls_options(self._tls, self._settings.handshake_timeout),
+        }
+        if not self._sockets:
+            return [await loop.create_server(handshake, host, port, **options)]
+        return [await loop.create_server(handshake, sock=sock, **options) for sock in self._sockets]
+
     def _make_authorizer(self) -> Authorizer | None:
         settings = self._settings
         if not settings.subscribe_without_auth:
@@ -203,7 +234,7 @@ class EdgeServer:
         service = self._auth_service
         if service is None:
             service = self._auth_client = GrpcAuthService(
-                settings.auth_service, settings.auth_timeout
+                settings.auth_service, settings.auth_timeout, _tls_to_auth_service(settings)
             )
         return Authorizer(
             service,
@@ -274,3 +305,13 @@ class EdgeServer:
             self._webhooks.abandon()
         self._sweeper.stop()
         await self._pages.stop()
+
+
+def _tls_to_auth_service(settings: Settings) -> ClientTls | None:
+    if not settings.auth_service_tls:
+        return None
+    return ClientTls(
+        settings.auth_service_tls_ca,
+        settings.auth_service_tls_cert,
+        settings.auth_service_tls_key,
+    )

@@ -39,6 +39,10 @@ final class CurlOptions
         if ($config->caFile !== null) {
             $options[CURLOPT_CAINFO] = $config->caFile;
         }
+        if ($config->clientCert !== null) {
+            $options[CURLOPT_SSLCERT] = $config->clientCert;
+            $options[CURLOPT_SSLKEY] = $config->clientKey;
+        }
         return $options;
     }
 

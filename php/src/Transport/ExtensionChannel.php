@@ -69,7 +69,15 @@ final class ExtensionChannel implements Channel
         if (!$this->config->tls) {
             return \Grpc\ChannelCredentials::createInsecure();
         }
-        $file = $this->config->caFile;
-        return \Grpc\ChannelCredentials::createSsl($file === null ? null : (string) file_get_contents($file));
+        return \Grpc\ChannelCredentials::createSsl(
+            self::contents($this->config->caFile),
+            self::contents($this->config->clientKey),
+            self::contents($this->config->clientCert),
+        );
+    }
+
+    private static function contents(?string $file): ?string
+    {
+        return $file === null ? null : (string) file_get_contents($file);
     }
 }

@@ -21,6 +21,7 @@ from pogo.bus import Bus
 from pogo.records import Records
 from pogo.registry import Registry
 from pogo.settings import App, Settings
+from pogo.tls import ServerTls
 from tests.broker.helpers import APP, RunningBroker, make_settings, running_broker
 from tests.edge.helpers import KEY, SECRET
 from tests.servers import HOST
@@ -152,6 +153,7 @@ async def running_api(
     *,
     registry: Registry | None = None,
     records: Records | None = None,
+    tls: ServerTls | None = None,
     **changes: object,
 ) -> AsyncIterator[Api]:
     """Run a broker on a bus that is started; without a registry, one edge lives and is silent."""
@@ -160,7 +162,9 @@ async def running_api(
         broker = await stack.enter_async_context(
             running_broker(bus, settings, registry=registry, records=records)
         )
-        server = HttpServer(settings, broker.server.http_api, lambda: broker.server.unavailable)
+        server = HttpServer(
+            settings, broker.server.http_api, lambda: broker.server.unavailable, tls
+        )
         await server.start()
         stack.push_async_callback(server.stop)
         session = await stack.enter_async_context(aiohttp.ClientSession())

@@ -7,9 +7,10 @@ from aiohttp import web
 
 from pogo.broker.http.answers import respond, tell
 from pogo.broker.http.api import HttpApi
-from pogo.serving import client_fault_filter
+from pogo.serving import HttpSite, client_fault_filter
 from pogo.settings import Settings
 from pogo.telemetry import get_logger
+from pogo.tls import ServerTls
 
 KEEP_ALIVE = 75.0
 """Seconds for which an idle connection is kept. Within them the head of a request has to be there,
@@ -36,9 +37,17 @@ class HttpServer:
         settings: Say where.
         api: Answers them.
         reason: Tells why the broker does not serve; empty while it does.
+        tls: What the port shows, which then speaks nothing else.
     """
 
-    def __init__(self, settings: Settings, api: HttpApi, reason: Callable[[], str]) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        api: HttpApi,
+        reason: Callable[[], str],
+        tls: ServerTls | None = None,
+    ) -> None:
+        self._tls = tls
         self._settings = settings
         self._api = api
         self._reason = reason
@@ -67,7 +76,14 @@ class HttpServer:
         )
         await runner.setup()
         try:
-            await web.TCPSite(runner, self._settings.host, self.port, backlog=BACKLOG).start()
+            await HttpSite(
+                runner,
+                self._settings.host,
+                self.port,
+                tls=self._tls,
+                handshake_timeout=self._settings.handshake_timeout,
+                backlog=BACKLOG,
+            ).start()
         except OSError:
             await runner.cleanup()
             raise
