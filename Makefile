@@ -9,6 +9,10 @@ E2E := tests/e2e
 CLUSTER := tests/cluster
 # Those of them that mostly wait; the others measure, and have the machine to themselves.
 CLUSTER_WAITING := $(CLUSTER)/test_webhooks.py $(CLUSTER)/test_rates.py
+# A minute each, mostly of waiting.
+SOAK_TESTS := tests/bench/test_soak.py
+# With containers.
+STACK := tests/stack
 # With processes of PHP: php-fpm, workers, applications of Laravel.
 PHP_TESTS := tests/php tests/php_worker tests/laravel
 # npm writes it when all packages of the lock file are there.
@@ -28,10 +32,10 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 .DELETE_ON_ERROR:
 # What runs at the same time would only be slower, and harder to read.
 .NOTPARALLEL:
-.PHONY: help run test lint types proto proto-check unit php e2e test-php test-laravel13 test-cluster test-chaos test-load bench bench-delivery bench-presence bench-auth bench-http bench-php wheel clean
+.PHONY: help run test lint types proto proto-check unit php e2e test-php test-laravel13 test-cluster test-chaos test-load test-compose env lock check-instructions speedups bench bench-all bench-presence bench-auth bench-php soak wheel clean
 
 help: ## List the targets
-	@sed -n 's/^\([a-z0-9-]*\):.*## /\1|/p' $(MAKEFILE_LIST) | awk -F'|' '{printf "  %-15s %s\n", $$1, $$2}'
+	@sed -n 's/^\([a-z0-9-]*\):.*## /\1|/p' $(MAKEFILE_LIST) | awk -F'|' '{printf "  %-18s %s\n", $$1, $$2}'
 
 run: $(DONE)/run ## Install and start `pogo serve`
 	@$(BIN)/pogo serve
@@ -45,10 +49,10 @@ lint: $(DONE)/dev ## Check style and format
 types: $(DONE)/dev ## Check types, strictly
 	$(BIN)/mypy
 
-unit: $(DONE)/dev $(DONE)/servers $(DONE)/php ## Run the tests of the Python packages; pogo.pusher must be covered whole
+unit: $(DONE)/dev $(DONE)/servers $(DONE)/php $(DONE)/docker-compose $(DONE)/compiler ## Run the tests of the Python packages; pogo.pusher must be covered whole
 	PYTHONASYNCIODEBUG=1 $(BIN)/coverage run --source=core/pogo/pusher -m pytest tests/pusher
 	$(BIN)/coverage report --fail-under=100
-	PYTHONASYNCIODEBUG=1 $(BIN)/pytest $(PARALLEL) -m 'not chaos and not load' $(addprefix --ignore=,tests/pusher $(E2E) $(CLUSTER) $(PHP_TESTS))
+	PYTHONASYNCIODEBUG=1 $(BIN)/pytest $(PARALLEL) -m 'not chaos and not load' $(addprefix --ignore=,tests/pusher $(E2E) $(CLUSTER) $(STACK) $(PHP_TESTS))
 
 php: $(DONE)/php ## Check the PHP package: syntax, style, and the tests that need no server
 	@$(PHP_FILES) -print0 | xargs -0 -n 1 php -d display_errors=stderr -l >/dev/null
@@ -71,15 +75,35 @@ test-cluster: $(DONE)/dev $(DONE)/servers $(DONE)/browser $(CLIENTS) ## Kill, fr
 	$(BIN)/pytest -n 2 $(CLUSTER_WAITING)
 
 test-chaos: $(DONE)/dev $(DONE)/servers ## Kill servers for minutes and see that no promise breaks
-	$(BIN)/pytest -m chaos
+	$(BIN)/pytest -n 2 -m chaos
 
-test-load: $(DONE)/dev $(DONE)/servers $(DONE)/php ## Connect thousands of clients and see that memory stays
-	$(BIN)/pytest -m load
+test-load: $(DONE)/dev $(DONE)/servers $(DONE)/php $(DONE)/valgrind ## Connect thousands of clients and see that memory stays
+	$(BIN)/pytest -m load --ignore=$(SOAK_TESTS)
+	$(BIN)/pytest -m load -n 4 $(SOAK_TESTS)
 
-bench: bench-delivery bench-auth bench-http bench-php bench-presence ## Measure everything there is a measurement of
+test-compose: $(DONE)/dev $(DONE)/engine $(DONE)/docker-compose $(CLIENTS) ## Bring the stack of compose.yaml up, on NATS and on Redis, and use it in a browser
+	$(BIN)/pytest $(STACK)
 
-bench-delivery: $(DONE)/bench ## Measure what deliveries and connections cost, against bare send() calls
-	$(BIN)/python -m bench.delivery
+env: ## Write the file .env for compose.yaml, with random secrets
+	@scripts/make-env
+
+lock: $(BIN)/pip ## Write anew which packages the images are made of
+	$(BIN)/pip install --quiet uv
+	scripts/lock $(BIN)/uv $(if $(UPGRADE),--upgrade)
+
+check-instructions: $(DONE)/dev $(DONE)/valgrind ## Fail where a hot path takes over 10 % more instructions than it did
+	$(BIN)/python -m bench.instructions
+
+speedups: $(BIN)/pip $(DONE)/compiler ## Compile the edge's innermost loop in C, and install it (optional)
+	$(BIN)/pip install --quiet ./speedups
+
+bench: $(DONE)/bench $(DONE)/servers ## Measure deliveries, connections and publishing, against the least that they can cost (SCENARIOS="fanout idle": those alone)
+	$(BIN)/python -m bench $(SCENARIOS)
+
+bench-all: bench bench-auth bench-php bench-presence ## Measure everything there is a measurement of
+
+soak: $(DONE)/bench $(DONE)/servers ## Have clients come and go for half an hour, and see that nothing of them stays (SOAK="--bus redis --minutes 5")
+	$(BIN)/python -m bench.soak $(SOAK)
 
 bench-presence: $(DONE)/dev ## Measure what presence costs, and how many joins one nats-server absorbs
 	$(BIN)/python -m bench.presence
@@ -87,9 +111,6 @@ bench-presence: $(DONE)/dev ## Measure what presence costs, and how many joins o
 
 bench-auth: $(DONE)/dev $(DONE)/php ## Measure what the auth service adds to php-fpm, and how much it bears
 	$(BIN)/python -m bench.auth
-
-bench-http: $(DONE)/dev ## Measure how many events the HTTP API takes in a second of one core
-	$(BIN)/python -m bench.http_publish
 
 bench-php: $(DONE)/dev $(DONE)/php ## Measure how fast one PHP process publishes
 	$(BIN)/python -m bench.php_publish
@@ -114,7 +135,7 @@ wheel: $(BIN)/pip ## Build the wheel into dist/
 	$(BIN)/pip wheel --quiet --no-deps --wheel-dir dist .
 
 clean: ## Remove all that make and the tests have made
-	rm -rf $(VENV) $(DONE) $(E2E)/node_modules dist .mypy_cache .pytest_cache .ruff_cache .hypothesis .coverage*
+	rm -rf $(VENV) $(DONE) speedups/build speedups/*.egg-info $(E2E)/node_modules dist .mypy_cache .pytest_cache .ruff_cache .hypothesis .coverage*
 	find . -name __pycache__ -prune -exec rm -rf {} +
 
 $(DONE):
@@ -133,12 +154,20 @@ $(DONE)/dev: $(BIN)/pip pyproject.toml | $(DONE)
 	@touch $(DONE)/run $@
 
 $(DONE)/bench: $(DONE)/dev scripts/need-packages
-	@scripts/need-packages gcc libc6-dev
+	@scripts/need-packages gcc libc6-dev libssl-dev
 	$(BIN)/pip install --quiet --editable '.[dev,bench]'
+	@touch $@
+
+$(DONE)/compiler: scripts/need-packages | $(DONE)
+	@PYTHON="$(PYTHON)" scripts/need-packages gcc libc6-dev libssl-dev python3-dev
 	@touch $@
 
 $(DONE)/servers: scripts/need-packages | $(DONE)
 	@scripts/need-packages redis-server openssl
+	@touch $@
+
+$(DONE)/valgrind: scripts/need-packages | $(DONE)
+	@scripts/need-packages valgrind
 	@touch $@
 
 $(DONE)/php: scripts/need-packages | $(DONE)
@@ -148,6 +177,14 @@ $(DONE)/php: scripts/need-packages | $(DONE)
 
 $(DONE)/browser: scripts/need-packages | $(DONE)
 	@scripts/need-packages nodejs npm chromium
+	@touch $@
+
+# Reads compose files, and needs no engine for that.
+$(DONE)/docker-compose: | $(DONE)
+	@scripts/need-compose $(DONE)
+
+$(DONE)/engine: scripts/need-packages | $(DONE)
+	@docker info >/dev/null 2>&1 || scripts/need-packages docker.io iptables debootstrap
 	@touch $@
 
 $(CLIENTS): $(E2E)/package-lock.json | $(DONE)/browser

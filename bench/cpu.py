@@ -23,6 +23,11 @@ def resident_bytes(pid: int) -> int:
     return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * _PAGE
 
 
+def open_files(pid: int) -> int:
+    """Return how many files and sockets a process has open."""
+    return sum(1 for _ in Path(f"/proc/{pid}/fd").iterdir())
+
+
 def machine() -> str:
     """Describe the machine, for whoever reads the figures later."""
     info = Path("/proc/cpuinfo").read_text().splitlines()

@@ -1,1 +1,1 @@
-"""What a delivery costs, against the least that it can cost: see `bench.delivery.__main__`."""
+"""What deliveries and connections cost, against the least that they can: see `bench.__main__`."""

@@ -1,13 +1,14 @@
 """What every scenario is given."""
 
 import tempfile
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from bench.delivery.report import Scenario
-from bench.delivery.site import Site, open_site
+from bench.delivery.site import POGO, Site, open_site
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,14 +26,22 @@ class Context:
         return max(2, round(count * self.scale))
 
     def site(
-        self, bus: str, *, edges: int = 1, settings: Mapping[str, str] | None = None
+        self,
+        bus: str,
+        *,
+        edges: int = 1,
+        settings: Mapping[str, str] | None = None,
+        edge_settings: Mapping[str, str] | None = None,
+        program: Sequence[str] = POGO,
     ) -> AbstractAsyncContextManager[Site]:
-        """Run services in a folder of their own."""
-        return _site(bus, edges, settings)
+        """Run services in a folder of their own, as `open_site` does."""
+        return _site(
+            bus, edges=edges, settings=settings, edge_settings=edge_settings, program=program
+        )
 
 
 @asynccontextmanager
-async def _site(bus: str, edges: int, settings: Mapping[str, str] | None) -> AsyncIterator[Site]:
+async def _site(bus: str, **options: Any) -> AsyncIterator[Site]:
     with tempfile.TemporaryDirectory(prefix="pogo-bench-") as folder:
-        async with open_site(bus, Path(folder), edges=edges, settings=settings) as site:
+        async with open_site(bus, Path(folder), **options) as site:
             yield site

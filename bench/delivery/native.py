@@ -14,10 +14,13 @@ from bench.cluster import BenchError
 _SOURCES = Path(__file__).parent / "native"
 _BUILT = Path(__file__).parents[2] / ".make" / "bench"
 _SHARED = ("clocks.c",)
+_LOAD = ("load.c", "clients.c", "wire.c", "sha256.c", "histogram.c")
 _PROGRAMS = {
-    "load": ("load.c", "clients.c", "wire.c", "sha256.c", "histogram.c"),
+    "load": (*_LOAD, "plain.c"),
+    "load-tls": (*_LOAD, "tls.c"),
     "limit": ("limit.c",),
 }
+_LIBRARIES = {"load-tls": ("-lssl", "-lcrypto")}
 _FLAGS = ("-std=gnu11", "-D_GNU_SOURCE", "-O2", "-Wall", "-Wextra")
 _STOP_TIMEOUT = 5.0
 _SPARE = 30.0
@@ -96,6 +99,7 @@ def build(name: str) -> Path:
         raise BenchError("there is no C compiler: install gcc, or another one that is called cc")
     _BUILT.mkdir(parents=True, exist_ok=True)
     command = [compiler, *_FLAGS, "-o", str(program), *map(str, sources)]
+    command += _LIBRARIES.get(name, ())
     done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603
     if done.returncode:
         raise BenchError(f"{name} could not be compiled:\n{done.stderr}")
@@ -169,10 +173,11 @@ class Load(_Program):
         port: Where they connect.
         app: The app's key, and its id.
         secret: What private channels are signed with.
+        tls: Whether they speak TLS, which takes OpenSSL's headers to compile.
     """
 
-    def __init__(self, port: int, app: str, secret: str) -> None:
-        super().__init__("load", str(port), app, secret)
+    def __init__(self, port: int, app: str, secret: str, *, tls: bool = False) -> None:
+        super().__init__("load-tls" if tls else "load", str(port), app, secret)
 
     async def open(
         self, count: int, channel: str, *, at_a_time: int = 64, seconds: float = 60
@@ -201,6 +206,13 @@ class Load(_Program):
     async def send_events(self, count: int, window: int, size: int) -> LoadFigures:
         """Have the first client send client events of so many bytes, and wait for all of them."""
         return await self._ask(f"events {count} {window} {size}", LoadFigures, 120)
+
+    async def churn(self, pairs: int, channel: str) -> LoadFigures:
+        """Have all clients subscribe and unsubscribe so many times altogether.
+
+        A `*` in the channel is another number each time.
+        """
+        return await self._ask(f"churn {pairs} {channel}", LoadFigures, 120)
 
     async def ping(self, every: float) -> None:
         """Ping the server so often, in seconds; 0 ends it."""

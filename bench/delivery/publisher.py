@@ -76,6 +76,12 @@ class Publisher:
             self._process.kill()
             await self._process.wait()
 
+    @property
+    def pid(self) -> int:
+        """The process id."""
+        assert self._process is not None
+        return self._process.pid
+
     async def publish(self, job: Job) -> Published:
         """Publish, and wait until the broker has confirmed all.
 

@@ -2,7 +2,6 @@
 
 import contextlib
 import json
-import platform
 import sys
 import time
 from collections.abc import Iterator, Mapping
@@ -12,7 +11,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from bench.cpu import machine
+from bench.delivery.machine import Meter, Noise, describe
 from bench.delivery.native import LoadFigures
 from bench.report import BUSY
 
@@ -76,6 +75,10 @@ class Scenario:
         self.rows: list[Row] = []
         self.warnings: list[str] = []
         self.seconds = 0.0
+        self.load_share: float | None = None
+        """The most of a core that whoever made the load was busy for; `None`: nobody looked."""
+        self.noise: Noise | None = None
+        """What else the machine did meanwhile."""
         self._console = console
 
     def add(self, row: Row) -> None:
@@ -93,8 +96,21 @@ class Scenario:
 
     def check_load(self, figures: LoadFigures) -> None:
         """Warn where the clients could have been what was measured."""
-        if figures.share > BUSY:
-            self.warn(f"the clients themselves were busy for {figures.share:.0%} of a core")
+        self.check_share(figures.share, "the clients")
+
+    def check_share(self, share: float, who: str) -> None:
+        """Take the share of a core that a process of the load was busy for; warn above 80 %."""
+        self.load_share = max(share, self.load_share or 0.0)
+        if share > BUSY:
+            self.warn(f"{who} took {share:.0%} of a core")
+
+    @property
+    def circumstances(self) -> str:
+        """How long it took, how busy the load was, and what else the machine did."""
+        parts = [f"{self.seconds:.0f} s"]
+        if self.load_share is not None:
+            parts.append(f"load generator {self.load_share:.0%} of a core")
+        return "; ".join([*parts, *([] if self.noise is None else [str(self.noise)])])
 
     def as_dict(self) -> dict[str, object]:
         """Return all of it as JSON has it."""
@@ -104,6 +120,8 @@ class Scenario:
             "rows": rows,
             "warnings": self.warnings,
             "seconds": round(self.seconds, 1),
+            "load_share": self.load_share,
+            "noise": None if self.noise is None else asdict(self.noise),
         }
 
 
@@ -114,8 +132,9 @@ class Report:
         self.console = Console(stderr=True, highlight=False)
         self.scenarios: list[Scenario] = []
         self._settings = settings
-        self._machine = describe_machine()
-        self.console.print(f"[dim]{self._machine}[/]")
+        self._environment = describe()
+        for name, text in self._environment.items():
+            self.console.print(f"[dim]{name}: {text}[/]", soft_wrap=True)
 
     @contextlib.contextmanager
     def scenario(self, name: str, title: str) -> Iterator[Scenario]:
@@ -123,17 +142,18 @@ class Report:
         scenario = Scenario(name, title, self.console)
         self.scenarios.append(scenario)
         self.console.print(f"[bold]{name}[/]: {title}")
-        began = time.monotonic()
+        began, meter = time.monotonic(), Meter.start()
         try:
             with self.console.status(f"measuring {name}"):
                 yield scenario
         finally:
             scenario.seconds = time.monotonic() - began
-            self.console.print(f"  [dim]{scenario.seconds:.0f} s[/]")
+            scenario.noise = meter.noise()
+            self.console.print(f"  [dim]{scenario.circumstances}[/]", soft_wrap=True)
 
     def show(self) -> None:
         """Print the table."""
-        table = Table(title="deliveries")
+        table = Table()
         for name, justify in (
             ("case", "left"),
             ("figure", "left"),
@@ -148,16 +168,26 @@ class Report:
         for scenario in self.scenarios:
             table.add_section()
             table.add_row(f"[bold]{scenario.name}[/]")
+            case = ""
             for row in scenario.rows:
-                table.add_row(*_cells(row))
-        Console(width=None if sys.stdout.isatty() else _WIDTH).print(table)
+                # Said once, for all figures of a case.
+                table.add_row("" if row.case == case else row.case, *_cells(row))
+                case = row.case
+        console = Console(width=None if sys.stdout.isatty() else _WIDTH, highlight=False)
+        console.print(table)
+        for scenario in self.scenarios:
+            console.print(f"{scenario.name}: {scenario.circumstances}", soft_wrap=True)
+            for warning in scenario.warnings:
+                console.print(f"  [yellow]warning:[/] {warning}", soft_wrap=True)
+        verdicts = [row.met for scenario in self.scenarios for row in scenario.rows]
+        console.print(f"targets: {verdicts.count(True)} met, {verdicts.count(False)} missed")
 
     def save(self, folder: Path) -> Path:
-        """Write `deliveries.json`, and return its path."""
+        """Write `bench.json`, and return its path."""
         folder.mkdir(parents=True, exist_ok=True)
-        path = folder / "deliveries.json"
+        path = folder / "bench.json"
         content = {
-            "machine": self._machine,
+            "environment": self._environment,
             "settings": self._settings,
             "scenarios": {scenario.name: scenario.as_dict() for scenario in self.scenarios},
         }
@@ -170,15 +200,9 @@ def short(number: float) -> str:
     return f"{number:,.0f}" if abs(number) >= _HUNDRED else f"{number:.3g}"
 
 
-def describe_machine() -> str:
-    """Describe what the figures hold for."""
-    return f"{machine()}, Linux {platform.release()}, Python {platform.python_version()}"
-
-
 def _cells(row: Row) -> list[str]:
     verdict = {None: "", True: "[green]met[/]", False: "[red]missed[/]"}[row.met]
     return [
-        row.case,
         row.figure,
         short(row.value),
         row.unit,

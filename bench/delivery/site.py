@@ -2,12 +2,13 @@
 
 import contextlib
 import resource
+import sys
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from tests.e2e.cluster import Service
-from tests.servers import NatsServer
+from tests.servers import NatsServer, RedisServer, free_port
 
 from bench.cluster import BenchError
 from bench.cpu import cpu_seconds, resident_bytes
@@ -15,6 +16,9 @@ from bench.delivery.native import Load
 from bench.delivery.publisher import Publisher
 
 APP, SECRET = "bench", "a-secret-that-is-long-enough"
+
+POGO = (sys.executable, "-m", "pogo.cli")
+"""The `pogo` command."""
 
 _SETTINGS = {
     "POGO_APP_ID": APP,
@@ -37,6 +41,10 @@ class Site:
     edges: Sequence[Service]
     broker: Service
     """Of `pogo serve`, the edge itself."""
+    bus: NatsServer | RedisServer | None = None
+    """The server between them; none where it is `pogo serve`."""
+    monitor: int = 0
+    """The port where a nats-server tells about itself."""
 
     @property
     def edge(self) -> Service:
@@ -53,9 +61,9 @@ class Site:
         """Bytes of memory of the first edge."""
         return resident_bytes(self.edge.pid)
 
-    def load(self, edge: int = 0) -> Load:
+    def load(self, edge: int = 0, *, tls: bool = False) -> Load:
         """Make clients of one edge."""
-        return Load(self.edges[edge].port, APP, SECRET)
+        return Load(self.edges[edge].port, APP, SECRET, tls=tls)
 
     def publisher(self) -> Publisher:
         """Make a publisher."""
@@ -75,19 +83,32 @@ class Site:
 
 @contextlib.asynccontextmanager
 async def open_site(
-    bus: str, folder: Path, *, edges: int = 1, settings: Mapping[str, str] | None = None
+    bus: str,
+    folder: Path,
+    *,
+    edges: int = 1,
+    settings: Mapping[str, str] | None = None,
+    edge_settings: Mapping[str, str] | None = None,
+    program: Sequence[str] = POGO,
 ) -> AsyncIterator[Site]:
-    """Run `pogo serve` (the bus is `memory`), or edges and a broker on a nats-server (`nats`).
+    """Run `pogo serve` (the bus is `memory`), or edges and a broker on a server (`nats`, `redis`).
+
+    Edges have `edge_settings` beside those of all; `program` is the `pogo` command that runs them.
 
     Raises:
-        ServerError: The nats-server did not start.
+        ServerError: The server between them did not start.
         ServiceError: A service did not start, or did not end well.
     """
     shared = {**_SETTINGS, **(settings or {})}
     async with contextlib.AsyncExitStack() as stack:
 
-        def run(command: str, name: str) -> Service:
-            service = Service(command, shared, folder / f"{name}.log")
+        def run(command: str, name: str, *, edge: bool = True) -> Service:
+            service = Service(
+                command,
+                {**shared, **(edge_settings or {})} if edge else shared,
+                folder / f"{name}.log",
+                program=program if edge else POGO,
+            )
             stack.callback(service.stop)
             return service
 
@@ -95,12 +116,25 @@ async def open_site(
             serve = run("serve", "serve")
             site = Site([serve], serve)
         else:
-            server = await stack.enter_async_context(NatsServer(folder / "nats"))
-            shared |= {"POGO_BUS": "nats", "POGO_NATS_URL": server.url}
+            monitor = free_port()
+            server = (
+                RedisServer(folder / bus)
+                if bus == "redis"
+                else NatsServer(folder / bus, args=["-m", str(monitor)])
+            )
+            await stack.enter_async_context(server)
+            shared |= {"POGO_BUS": bus, **_address(server)}
             members = [run("edge", f"edge-{number}") for number in range(edges)]
-            site = Site(members, run("broker", "broker"))
+            site = Site(members, run("broker", "broker", edge=False), server, monitor)
         yield site
         site.check()
+
+
+def _address(server: NatsServer | RedisServer) -> dict[str, str]:
+    """Return the settings that lead to a server."""
+    if isinstance(server, NatsServer):
+        return {"POGO_NATS_URL": server.url}
+    return {"POGO_REDIS_PORT": str(server.port)}
 
 
 def allow_descriptors() -> int:

@@ -1,6 +1,3 @@
-import asyncio
-import json
-import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -12,7 +9,8 @@ from bench.delivery.pairs import bare, deliver
 from bench.delivery.publisher import Job
 from bench.delivery.site import APP, SECRET, Site, open_site
 
-ROOT = Path(__file__).parents[2]
+from tests.servers import make_certificate
+
 TIMEOUT = 50.0
 CLIENTS = 3
 JOB = Job("news", 200, 4, batch=5, rate=100)
@@ -85,23 +83,33 @@ async def test_limit() -> None:
     assert (JOB.size + 4) * EVENTS * CLIENTS == measured.load.bytes
 
 
-async def test_command(tmp_path: Path) -> None:
-    """The command measures a scenario, prints its table, and writes all that it saw."""
-    options = ("--seconds", "0.1", "--scale", "0.001", "--out", str(tmp_path))
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "bench.delivery", "client-events", *options),
-        cwd=ROOT,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.STDOUT,
-    )
-    output, _ = await asyncio.wait_for(process.communicate(), TIMEOUT)
-    assert 0 == process.returncode, output.decode()
-    written = json.loads((tmp_path / "deliveries.json").read_text())
-    assert {"seconds": 0.1, "scale": 0.001, "scenarios": ["client-events"]} == written["settings"]
-    assert "cores" in written["machine"]
-    rows = written["scenarios"]["client-events"]["rows"]
-    assert 4 == len(rows)
-    for row in rows:
-        assert "CPU a client event" == row["figure"]
-        assert row["beside"]["lowest"] <= row["value"] <= row["beside"]["highest"]
-        assert row["case"] in output.decode()
+async def test_churn(site: Site) -> None:
+    """Clients subscribe and unsubscribe as often as they are told to, and none of it stays."""
+    async with site.load() as load:
+        await load.open(CLIENTS, JOB.channel)
+        for channel in ("churn-*", "churn"):
+            figures = await load.churn(50, channel)
+            assert (50, CLIENTS) == (figures.events, figures.opened)
+        await load.begin()
+        async with site.publisher() as publisher:
+            await publisher.publish(Job("churn", 200, 1))
+            await publisher.publish(JOB)
+        figures = await load.wait(EVENTS * CLIENTS + 1, 1.0)
+    assert EVENTS * CLIENTS == figures.events
+
+
+async def test_clients_speak_tls(tmp_path: Path) -> None:
+    """Clients of an edge that speaks TLS itself are no different, as large as events may be."""
+    made = make_certificate(tmp_path)
+    settings = {"POGO_TLS_CERT": str(made.certificate), "POGO_TLS_KEY": str(made.key)}
+    large = Job("news", 60_000, 4, batch=5, rate=100)
+    async with open_site("nats", tmp_path, edge_settings=settings) as site:
+        async with site.load(tls=True) as load, site.publisher() as publisher:
+            await load.open(CLIENTS, "news")
+            for job in (JOB, large):
+                await deliver([site.edge.pid], [load], publisher, job, EVENTS * CLIENTS)
+            await load.drop()
+            # What does not speak TLS is no client.
+        async with site.load() as plain:
+            with pytest.raises(BenchError, match="2 connections were lost"):
+                await plain.open(2, "news")

@@ -8,12 +8,13 @@ import pytest
 from prometheus_client import CollectorRegistry
 from structlog.testing import capture_logs
 
+from pogo.broker import workers
 from pogo.broker.apps import AppDirectory
 from pogo.broker.events import Event
 from pogo.broker.metrics import BrokerMetrics
 from pogo.broker.publisher import Publisher
 from pogo.broker.status import Outcome
-from pogo.broker.workers import BATCH_BYTES, BATCH_MESSAGES, MAX_WAIT
+from pogo.broker.workers import BATCH_BYTES, BATCH_MESSAGES, MAX_WAIT, QUIET_TURNS
 from pogo.bus import Bus, BusError, Message, channel_subject
 from pogo.bus.memory import MemoryBus
 from pogo.rpc.v1.status import StatusCode
@@ -104,6 +105,56 @@ async def test_what_is_queued_meanwhile_is_one_batch() -> None:
         assert [0] == codes(await first)
         assert [[0, 0]] * 10 == [codes(outcomes) for outcomes in await asyncio.gather(*rest)]
         assert [1, 20] == [len(batch) for batch in bus.batches]
+
+
+async def test_calls_that_come_in_are_one_batch(monkeypatch: pytest.MonkeyPatch) -> None:
+    """While several callers publish, a batch waits for those whose calls the loop is taking."""
+    monkeypatch.setattr(workers, "GATHER", 60)
+    bus = HeldBus()
+    async with running(bus, num_workers=1) as broker:
+        calls = [broker.publish(event())]
+        await bus.arrived.wait()
+        calls.append(broker.publish(event()))
+        await asyncio.sleep(0)
+        bus.released.set()
+        await calls[0]
+        for _ in range(3):
+            for _ in range(QUIET_TURNS // 2):
+                await asyncio.sleep(0)
+            calls.append(broker.publish(event()))
+
+        assert [[0]] * 5 == [codes(outcomes) for outcomes in await asyncio.gather(*calls)]
+        assert [1, 4] == [len(batch) for batch in bus.batches]
+
+
+async def test_nobody_waits_who_is_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A caller who publishes one event after the other waits for nobody else's."""
+    monkeypatch.setattr(workers, "GATHER", 60)
+    monkeypatch.setattr(workers, "QUIET_TURNS", 1_000_000_000)
+    async with memory_bus() as bus, running(bus) as broker, asyncio.timeout(10):
+        for _ in range(3):
+            assert [0, 0] == codes(await broker.publish(event(), event()))
+
+
+async def test_a_batch_waits_for_a_moment_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However busy the loop is, what was handed in is published soon."""
+    monkeypatch.setattr(workers, "QUIET_TURNS", 1_000_000_000)
+    async with memory_bus() as bus, running(bus) as broker, asyncio.timeout(10):
+        for _ in range(3):
+            calls = [broker.publish(event()) for _ in range(2)]
+
+            assert [[0], [0]] == [codes(outcomes) for outcomes in await asyncio.gather(*calls)]
+
+
+async def test_each_event_has_an_id() -> None:
+    """Of the events of one publisher, each has an id that no other has."""
+    async with memory_bus() as bus:
+        heard = listen(bus, "news")
+        async with running(bus) as broker:
+            await broker.publish(*[event()] * 3)
+            await broker.publish(event())
+
+    assert 4 == len({delivery.id for delivery in heard})
 
 
 async def test_order_is_kept_per_channel() -> None:
@@ -200,8 +251,10 @@ async def test_a_worker_that_dies_is_replaced() -> None:
 
 async def test_what_was_queued_survives_a_dead_worker() -> None:
     """The worker's successor goes on with what was not in flight, without waiting for more."""
-    async with running(FaultyBus(), broker_queue_size=5000, shard_queue_size=5000) as broker:
-        outcomes = await broker.publish(*[event()] * (BATCH_MESSAGES + 1))
+    # Captured, since to write the traceback takes about as long as events may wait.
+    with capture_logs():
+        async with running(FaultyBus(), broker_queue_size=5000, shard_queue_size=5000) as broker:
+            outcomes = await broker.publish(*[event()] * (BATCH_MESSAGES + 1))
 
     assert [6] * BATCH_MESSAGES + [0] == codes(outcomes)
 

@@ -20,14 +20,14 @@ static void interest(struct clients *clients, struct client *client, int change,
 {
     struct epoll_event event = {events, {.u32 = (uint32_t)(client - clients->all)}};
 
-    if (epoll_ctl(clients->epoll, change, client->fd, &event))
+    if (epoll_ctl(clients->epoll, change, client->stream.fd, &event))
         die("epoll_ctl");
 }
 
 static void say(struct client *client, const char *data, size_t size)
 {
     /* A client says little, and one thing at a time: the socket takes it whole. */
-    ssize_t sent = send(client->fd, data, size, MSG_NOSIGNAL);
+    ssize_t sent = stream_write(&client->stream, data, size);
     bool gone = sent < 0 && (errno == EPIPE || errno == ECONNRESET);
 
     if (sent != (ssize_t)size && !gone)
@@ -48,11 +48,11 @@ static void start(struct clients *clients)
 
     memset(client, 0, sizeof *client);
     inet_pton(AF_INET, "127.0.0.1", &to.sin_addr);
-    client->fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
-    if (client->fd < 0)
+    client->stream.fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
+    if (client->stream.fd < 0)
         die("socket");
-    setsockopt(client->fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-    if (connect(client->fd, (struct sockaddr *)&to, sizeof to) && errno != EINPROGRESS)
+    setsockopt(client->stream.fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+    if (connect(client->stream.fd, (struct sockaddr *)&to, sizeof to) && errno != EINPROGRESS)
         die("connect");
     interest(clients, client, EPOLL_CTL_ADD, EPOLLOUT);
     clients->count++;
@@ -73,23 +73,30 @@ static void lose(struct clients *clients, struct client *client)
         clients->opening--;
     client->state = GONE;
     clients->lost++;
-    close(client->fd);
+    stream_close(&client->stream);
     free(client->carry);
     client->carry = NULL;
+}
+
+/* Write the channel's name with a number in the place of its `*`, if it has one. */
+static void name_channel(const struct clients *clients, unsigned number, char *name, size_t room)
+{
+    const char *star = strchr(clients->channel, '*');
+
+    if (star)
+        snprintf(name, room, "%.*s%u%s", (int)(star - clients->channel), clients->channel, number,
+                 star + 1);
+    else
+        snprintf(name, room, "%s", clients->channel);
 }
 
 static void subscribe(struct clients *clients, struct client *client, const struct frame *greeting)
 {
     char name[MAX_CHANNEL + 16], id[64] = "", signed_text[sizeof name + sizeof id], hex[HMAC_HEX];
     char text[1024];
-    const char *star = strchr(clients->channel, '*');
     const char *from = find(greeting, "socket_id\\\":\\\"");
 
-    if (star)
-        snprintf(name, sizeof name, "%.*s%u%s", (int)(star - clients->channel), clients->channel,
-                 (unsigned)(client - clients->all), star + 1);
-    else
-        snprintf(name, sizeof name, "%s", clients->channel);
+    name_channel(clients, (unsigned)(client - clients->all), name, sizeof name);
     if (!from || sscanf(from, "socket_id\\\":\\\"%63[0-9.]", id) != 1) {
         fprintf(stderr, "no socket id: %.*s\n", (int)greeting->size, greeting->payload);
         exit(EXIT_FAILURE);
@@ -106,6 +113,28 @@ static void subscribe(struct clients *clients, struct client *client, const stru
     }
     say_text(client, text);
     client->state = SUBSCRIBING;
+}
+
+/* Subscribe to the next channel for a moment, or else leave the one that the client has. */
+static void churn(struct clients *clients, struct client *client, bool subscribe)
+{
+    char name[MAX_CHANNEL + 16], text[512];
+
+    if (subscribe)
+        client->churning = (uint32_t)++clients->churned;
+    name_channel(clients, client->churning, name, sizeof name);
+    snprintf(text, sizeof text, "{\"event\":\"pusher:%ssubscribe\",\"data\":{\"channel\":\"%s\"}}",
+             subscribe ? "" : "un", name);
+    say_text(client, text);
+}
+
+static void churned(struct clients *clients, struct client *client)
+{
+    churn(clients, client, false);
+    client->churning = 0;
+    clients->events++;
+    if (clients->churned < clients->to_churn)
+        churn(clients, client, true);
 }
 
 static void time_event(struct clients *clients, const struct frame *frame)
@@ -141,6 +170,8 @@ static void text_received(struct clients *clients, struct client *client, const 
         clients->opened++;
         clients->opening--;
         clients_open(clients);
+    } else if (client->churning && find(frame, "subscription_succeeded")) {
+        churned(clients, client);
     } else if (find(frame, "pusher:pong")) {
         uint64_t sent = clients->pinged[clients->pongs++ % MAX_PINGS];
         histogram_add(&clients->round_trip, monotonic_ns() - sent);
@@ -204,23 +235,38 @@ static void consume(struct clients *clients, struct client *client, size_t size)
     }
 }
 
+/* Say the first thing, when there is a connection to say it on. */
+static void connected(struct clients *clients, struct client *client)
+{
+    char request[2048];
+    enum progress progress = stream_begin(&client->stream);
+
+    if (progress == FAILED) {
+        lose(clients, client);
+        clients_open(clients);
+        return;
+    }
+    interest(clients, client, EPOLL_CTL_MOD, EPOLLIN);
+    if (progress == DONE) {
+        client->state = HANDSHAKE;
+        say(client, request, write_handshake(request, sizeof request, clients->port, clients->key));
+    }
+}
+
 void clients_ready(struct clients *clients, uint32_t number)
 {
     struct client *client = &clients->all[number];
-    char request[2048];
     ssize_t size;
 
     if (client->state == GONE || client->stalled)
         return;
     if (client->state == CONNECTING) {
-        client->state = HANDSHAKE;
-        interest(clients, client, EPOLL_CTL_MOD, EPOLLIN);
-        say(client, request, write_handshake(request, sizeof request, clients->port, clients->key));
+        connected(clients, client);
         return;
     }
     if (client->carried)
         memcpy(buffer, client->carry, client->carried);
-    size = recv(client->fd, buffer + client->carried, sizeof buffer - client->carried, 0);
+    size = stream_read(&client->stream, buffer + client->carried, sizeof buffer - client->carried);
     if (size < 0 && errno == EAGAIN)
         return;
     if (size <= 0) {
@@ -254,6 +300,15 @@ void clients_stall(struct clients *clients, unsigned count, bool stalled)
     }
 }
 
+void clients_churn(struct clients *clients, uint64_t pairs)
+{
+    clients->churned = 0;
+    clients->to_churn = pairs;
+    for (unsigned i = 0; i < clients->count && clients->churned < pairs; i++)
+        if (clients->all[i].state == OPEN)
+            churn(clients, &clients->all[i], true);
+}
+
 void clients_ping(struct clients *clients)
 {
     if (!clients->opened || clients->pings - clients->pongs >= MAX_PINGS)
@@ -275,8 +330,8 @@ void clients_drop(struct clients *clients)
     for (unsigned i = 0; i < clients->count; i++) {
         struct client *client = &clients->all[i];
         if (client->state != GONE) {
-            setsockopt(client->fd, SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
-            close(client->fd);
+            setsockopt(client->stream.fd, SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
+            stream_close(&client->stream);
             free(client->carry);
         }
     }

@@ -6,15 +6,18 @@
 #include <stdint.h>
 
 #include "histogram.h"
+#include "stream.h"
 
 enum { MAX_CLIENTS = 20000, MAX_CHANNEL = 200, MAX_MESSAGES = 1 << 16, MAX_PINGS = 1 << 12 };
 
 enum state { CONNECTING, HANDSHAKE, GREETING, SUBSCRIBING, OPEN, GONE };
 
 struct client {
-    int fd;
+    struct stream stream;
     enum state state;
     uint32_t events;
+    /* The number of the channel that it subscribes to for a moment; 0 while there is none. */
+    uint32_t churning;
     bool stalled;
     /* The beginning of a frame that has not arrived completely; mostly there is none. */
     uint32_t carried;
@@ -48,6 +51,8 @@ struct clients {
     uint64_t pinged[MAX_PINGS];
     uint64_t pings, pongs;
     struct histogram round_trip;
+    /* Subscriptions for a moment that have begun, and that there shall be. */
+    uint64_t churned, to_churn;
     /* Client events that the first client has yet to send, one for each that another receives. */
     uint64_t to_send;
     char event[4096];
@@ -64,6 +69,9 @@ void clients_reset(struct clients *clients);
 
 /* Have the first so many clients read nothing, or read again. */
 void clients_stall(struct clients *clients, unsigned count, bool stalled);
+
+/* Have each subscribe to `channel` and leave it, until there were so many pairs, each an event. */
+void clients_churn(struct clients *clients, uint64_t pairs);
 
 void clients_ping(struct clients *clients);
 void clients_send_event(struct clients *clients);

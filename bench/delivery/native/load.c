@@ -4,6 +4,7 @@
  *   begin TIMED AWAKE             count anew; if AWAKE, do not sleep until `wait` is answered
  *   wait EVENTS MS                answer when so many events have arrived, or the time is over
  *   events COUNT WINDOW BYTES     have the first client send client events, WINDOW of them ahead
+ *   churn PAIRS CHANNEL           have all clients subscribe and unsubscribe so often altogether
  *   ping MS                       ping the server from the first client that often; 0 ends it
  *   stall COUNT / resume COUNT    have the first clients read nothing, and read again
  *   drop                          drop all connections
@@ -134,6 +135,15 @@ static void obey(const char *line)
     }
     if (sscanf(line, "events %" SCNu64 " %u %u", &events, &count, &size) == 3) {
         send_events(events, count, size);
+        return;
+    }
+    if (sscanf(line, "churn %" SCNu64 " %199s", &events, clients.channel) == 2) {
+        reset();
+        awake = true;
+        expected = events;
+        deadline = UINT64_MAX;
+        task = WAITING;
+        clients_churn(&clients, events);
         return;
     }
     if (sscanf(line, "begin %u %u", &more, &count) == 2) {

@@ -6,6 +6,7 @@ from typing import Any
 from bench.delivery.context import Context
 from bench.delivery.scenarios import (
     channels,
+    churn,
     client_events,
     connect,
     edges,
@@ -16,18 +17,21 @@ from bench.delivery.scenarios import (
     saturation,
     slow,
     storm,
+    tls,
 )
 
 SCENARIOS: dict[str, tuple[str, Callable[[Context], Coroutine[Any, Any, None]]]] = {
     "fanout": (fanout.TITLE, fanout.run),
     "idle": (idle.TITLE, idle.run),
     "connect": (connect.TITLE, connect.run),
+    "churn": (churn.TITLE, churn.run),
     "client-events": (client_events.TITLE, client_events.run),
     "channels": (channels.TITLE, channels.run),
     "slow": (slow.TITLE, slow.run),
     "latency": (latency.TITLE, latency.run),
     "lag": (lag.TITLE, lag.run),
     "storm": (storm.TITLE, storm.run),
+    "tls": (tls.TITLE, tls.run),
     "edges": (edges.TITLE, edges.run),
     "saturation": (saturation.TITLE, saturation.run),
 }

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from bench.cpu import cpu_seconds
 from bench.delivery.context import Context
-from bench.delivery.native import Limit, Load
+from bench.delivery.native import Limit, Load, LoadFigures
 from bench.delivery.report import Row, Target
 from bench.delivery.site import APP, SECRET
 
@@ -22,12 +22,21 @@ class _Kind:
     target: Target | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class _Connected:
+    cpu: float
+    """Microseconds a connection."""
+    load: LoadFigures
+
+
 _KINDS = (
     _Kind("memory", "pogo serve, public, shared channel", "news", Target(300)),
     _Kind("memory", "pogo serve, private, shared channel", "private-news", Target(310)),
     _Kind("memory", "pogo serve, public, own channels", "news-*"),
     _Kind("memory", "pogo serve, private, own channels", "private-App.Models.User.*"),
     _Kind("nats", "edge, public, shared channel", "news"),
+    _Kind("nats", "edge, private, shared channel", "private-news"),
+    _Kind("nats", "edge, public, own channels", "news-*"),
     _Kind("nats", "edge, private, own channels", "private-App.Models.User.*"),
 )
 
@@ -42,7 +51,9 @@ async def run(context: Context) -> None:
             each = [
                 await _connect(load, site.edge.pid, clients, kind.channel) for _ in range(_ROUNDS)
             ]
-            cpu = statistics.median(cpu for cpu, _ in each)
+            for one in each:
+                context.report.check_load(one.load)
+            cpu = statistics.median(one.cpu for one in each)
             context.report.add(
                 Row(
                     kind.name,
@@ -51,9 +62,11 @@ async def run(context: Context) -> None:
                     "µs",
                     target=kind.target,
                     beside={
-                        "lowest": min(cpu for cpu, _ in each),
-                        "highest": max(cpu for cpu, _ in each),
-                        "connections_per_second": statistics.median(rate for _, rate in each),
+                        "lowest": min(one.cpu for one in each),
+                        "highest": max(one.cpu for one in each),
+                        "connections_per_second": statistics.median(
+                            clients / one.load.wall * 1e9 for one in each
+                        ),
                         "bare_accept": bare,
                     },
                 )
@@ -63,13 +76,13 @@ async def run(context: Context) -> None:
 async def _bare(clients: int) -> float:
     async with Limit() as limit, Load(limit.port, APP, SECRET) as load:
         rounds = [await _connect(load, limit.pid, clients, "news") for _ in range(_ROUNDS)]
-        return statistics.median(cpu for cpu, _ in rounds)
+        return statistics.median(one.cpu for one in rounds)
 
 
-async def _connect(load: Load, pid: int, clients: int, channel: str) -> tuple[float, float]:
-    """Return the microseconds that a connection cost, and connections a second; then drop all."""
+async def _connect(load: Load, pid: int, clients: int, channel: str) -> _Connected:
+    """Connect all clients, and then drop them."""
     before = cpu_seconds(pid)
     figures = await load.open(clients, channel)
     cpu = cpu_seconds(pid) - before
     await load.drop()
-    return cpu / clients * 1e6, clients / figures.wall * 1e9
+    return _Connected(cpu / clients * 1e6, figures)

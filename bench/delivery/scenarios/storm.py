@@ -19,6 +19,7 @@ async def run(context: Context) -> None:
             await load.drop()
             figures = await load.open(clients, channel, at_a_time=clients)
             used = cpu_seconds(site.edge.pid) - before
+            context.report.check_load(figures)
             case = f"edge, {clients:,} clients, {name}"
             context.report.add(
                 Row(

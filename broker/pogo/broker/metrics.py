@@ -126,8 +126,9 @@ class BrokerMetrics:
         """Count the events of one call."""
         self._published.inc(len(outcomes))
         failed = [outcome.status for outcome in outcomes if outcome.status]
-        for status, count in Tally(failed).items():
-            self._failures[status].inc(count)
+        if failed:
+            for status, count in Tally(failed).items():
+                self._failures[status].inc(count)
 
     def drop(self, reason: DropReason, messages: int) -> None:
         """Count messages that did not reach the bus for certain."""

@@ -43,7 +43,7 @@ class Connection(ABC):
         self._ping_timeout = ping_timeout
         # Done, with the reason, as soon as the connection is lost or closed.
         self.lost: asyncio.Future[str] = asyncio.get_running_loop().create_future()
-        # Answers that somebody waits for; they are cancelled with the connection.
+        # Answers that are to come; they fail with the connection.
         self._expected: set[asyncio.Future[Any]] = set()
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -66,7 +66,7 @@ class Connection(ABC):
         self.lost.set_result(reason)
         self._abort()
         for answer in tuple(self._expected):
-            answer.cancel()
+            _fail(answer, reason)
         for task in self._tasks:
             task.cancel()
 
@@ -106,24 +106,32 @@ class Connection(ABC):
         self._expected.add(answer)
         answer.add_done_callback(self._expected.discard)
         if self.lost.done():
-            answer.cancel()
+            _fail(answer, self.lost.result())
         return answer
 
     async def _answer(self, answer: asyncio.Future[_T], within: float) -> _T:
-        """Wait for an answer, but leave it expected when it is late: it keeps its place in order.
+        """Wait for an answer. Whoever brings a late one finds it done: it keeps its place in order.
 
         Raises:
             BusUnavailableError: It did not come in time, or the connection was lost.
         """
-        await asyncio.wait([answer], timeout=within)
-        return self._result(answer, within)
+        loop = asyncio.get_running_loop()
+        # A timer and nothing else: with `asyncio.wait`, the loop turns twice more. When it runs
+        # out, what has arrived is read first: the loop may have stood still.
+        timer = loop.call_later(within, loop.call_soon, self._expire, answer, within)
+        try:
+            return await answer
+        finally:
+            timer.cancel()
 
     def _result(self, answer: asyncio.Future[_T], within: float) -> _T:
-        if not answer.done():
-            raise BusUnavailableError(f"no answer from {self.server} within {within:g} s")
-        if answer.cancelled():
-            raise BusUnavailableError(self.lost.result())
+        self._expire(answer, within)
         return answer.result()
+
+    def _expire(self, answer: asyncio.Future[Any], within: float) -> None:
+        """Wait for an answer no longer."""
+        if not answer.done():
+            _fail(answer, f"no answer from {self.server} within {within:g} s")
 
 
 class BusConnection(Connection):
@@ -154,3 +162,11 @@ def describe(error: BaseException) -> str:
     if isinstance(error, TimeoutError):
         return "timed out"
     return str(error) or type(error).__name__
+
+
+def _fail(answer: asyncio.Future[Any], reason: str) -> None:
+    """Let an answer be that there is none; nobody may be waiting for it any more."""
+    if not answer.done():
+        answer.set_exception(BusUnavailableError(reason))
+        # Looked at here, so that asyncio does not report what nobody waits for.
+        answer.exception()

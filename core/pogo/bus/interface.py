@@ -8,8 +8,7 @@ BusError
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 Handler = Callable[[bytes], None]
 """Takes the payload of one message, on the event loop. It must not raise and must not block."""
@@ -38,8 +37,7 @@ class MessageTooLargeError(BusError):
     """The payload or the subject is larger than the server takes: the message was not sent."""
 
 
-@dataclass(frozen=True, slots=True)
-class Message:
+class Message(NamedTuple):
     """One payload on its way to the subscribers of one subject.
 
     The subject comes from `channel_subject`: adapters write it to the wire as it is.

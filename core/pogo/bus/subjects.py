@@ -3,7 +3,7 @@
 from urllib.parse import unquote
 
 _PLAIN = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-")
-_TOKEN = [chr(byte) if byte in _PLAIN else f"={byte:02X}" for byte in range(256)]
+_TOKENS = {byte: f"={byte:02X}" for byte in range(256) if byte not in _PLAIN}
 
 
 def encode_token(name: str) -> str:
@@ -11,7 +11,8 @@ def encode_token(name: str) -> str:
 
     Injective, and free of what NATS gives a meaning to (`.`, `*`, `>`, white space) or refuses.
     """
-    return "".join([_TOKEN[byte] for byte in name.encode()])
+    # In Latin-1, each byte is the character of its number.
+    return name.encode().decode("latin-1").translate(_TOKENS)
 
 
 def decode_token(token: str) -> str:

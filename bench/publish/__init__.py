@@ -1,0 +1,1 @@
+"""What it costs to publish, and to have a bus: see `bench.publish.scenarios`."""
