@@ -91,13 +91,12 @@ lock: $(BIN)/pip ## Write anew which packages the images are made of
 	$(BIN)/pip install --quiet uv
 	scripts/lock $(BIN)/uv $(if $(UPGRADE),--upgrade)
 
-check-instructions: $(DONE)/dev $(DONE)/valgrind ## Fail where a hot path takes over 10 % more instructions than it did
+check-instructions: $(DONE)/dev $(DONE)/valgrind $(DONE)/speedups ## Fail where a hot path takes over 10 % more instructions than it did
 	$(BIN)/python -m bench.instructions
 
-speedups: $(BIN)/pip $(DONE)/compiler ## Compile the edge's innermost loop in C, and install it (optional)
-	$(BIN)/pip install --quiet ./speedups
+speedups: $(DONE)/speedups ## Compile the edge's innermost loop in C, and install it (optional)
 
-bench: $(DONE)/bench $(DONE)/servers ## Measure deliveries, connections and publishing, against the least that they can cost (SCENARIOS="fanout idle": those alone)
+bench: $(DONE)/bench $(DONE)/servers $(DONE)/speedups ## Measure deliveries, connections and publishing, against the least that they can cost (SCENARIOS="fanout idle": those alone)
 	$(BIN)/python -m bench $(SCENARIOS)
 
 bench-all: bench bench-auth bench-php bench-presence ## Measure everything there is a measurement of
@@ -160,6 +159,10 @@ $(DONE)/bench: $(DONE)/dev scripts/need-packages
 
 $(DONE)/compiler: scripts/need-packages | $(DONE)
 	@PYTHON="$(PYTHON)" scripts/need-packages gcc libc6-dev libssl-dev python3-dev
+	@touch $@
+
+$(DONE)/speedups: $(BIN)/pip $(DONE)/compiler $(wildcard speedups/*.c speedups/*.toml)
+	$(BIN)/pip install --quiet ./speedups
 	@touch $@
 
 $(DONE)/servers: scripts/need-packages | $(DONE)

@@ -1,8 +1,11 @@
 """One channel with many subscribers: what a delivery costs, against one bare `send()`."""
 
-from collections.abc import Sequence
+import importlib.util
+from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+
+from pogo.edge.sending import PURE_PYTHON
 
 from bench.delivery.context import Context
 from bench.delivery.native import Limit, Load
@@ -21,10 +24,33 @@ _JOINED_WITH = 1000
 
 
 @dataclass(frozen=True, slots=True)
+class _Service:
+    """What delivers, and to how many."""
+
+    name: str
+    bus: str
+    counts: Sequence[int]
+    settings: Mapping[str, str] = field(default_factory=dict)
+
+
+def _services() -> Sequence[_Service]:
+    """Return an edge with either of its loops, if it has both, and everything in one process."""
+    serve = _Service("pogo serve", "memory", (1000,))
+    if importlib.util.find_spec("pogo_speedups") is None:
+        return _Service("edge", "nats", (100, 1000, 10_000)), serve
+    pure = {PURE_PYTHON: "1"}
+    return (
+        _Service("edge, loop in C", "nats", (100, 1000, 10_000)),
+        _Service("edge, loop in Python", "nats", (1000, 10_000), pure),
+        serve,
+    )
+
+
+@dataclass(frozen=True, slots=True)
 class _Sides:
     """The two that are compared, with as many clients each."""
 
-    bus: str
+    service: _Service
     site: Site
     publisher: Publisher
     load: Load
@@ -48,14 +74,16 @@ class _Sides:
 
 async def run(context: Context) -> None:
     """Measure an edge on NATS, and `pogo serve`, whose time includes that of its broker."""
-    for bus, counts in (("nats", (100, 1000, 10_000)), ("memory", (1000,))):
-        for count in counts:
+    for service in _services():
+        for count in service.counts:
             clients = context.clients(count)
             async with AsyncExitStack() as stack:
-                site = await stack.enter_async_context(context.site(bus))
+                site = await stack.enter_async_context(
+                    context.site(service.bus, edge_settings=service.settings)
+                )
                 limit = await stack.enter_async_context(Limit())
                 sides = _Sides(
-                    bus,
+                    service,
                     site,
                     await stack.enter_async_context(site.publisher()),
                     await stack.enter_async_context(site.load()),
@@ -89,15 +117,15 @@ def _add(
 ) -> None:
     edges, limits = [edge for edge, _ in pairs], [limit for _, limit in pairs]
     each, least = median_each(edges), median_each(limits)
-    name = "edge" if sides.bus == "nats" else "pogo serve"
-    case = f"{name}, 1 x {sides.clients:,}, {size:,} B"
+    is_edge = sides.service.bus == "nats"
+    case = f"{sides.service.name}, 1 x {sides.clients:,}, {size:,} B"
     also = beside(context.report, edges) | {"limit_highest": max(one.each for one in limits)}
     if batch == 1:
-        judged = sides.bus == "nats" and size == _SIZES[0] and sides.clients >= _JOINED_WITH
+        judged = is_edge and size == _SIZES[0] and sides.clients >= _JOINED_WITH
         target = _NEAR_THE_LIMIT if judged else None
         row = Row(case, "CPU a delivery", each, "µs", least, target, also)
     else:
         case += f", {batch} a turn"
-        target = _JOINED[batch] if sides.bus == "nats" else None
+        target = _JOINED[batch] if is_edge else None
         row = Row(case, "deliveries a core-second", 1e6 / each, "", 1e6 / least, target, also)
     context.report.add(row)

@@ -33,9 +33,9 @@ _CHUNKS_A_SECOND = 8
 _CHURN_A_SECOND = 10_000
 _ROUNDS = 5
 _TARGETS = {
-    "memory": Target(0.5),
-    "subscribing": Target(5),
-    "messages": Target(200_000, at_least=True),
+    "memory": Target(0.4),
+    "subscribing": Target(4),
+    "messages": Target(300_000, at_least=True),
 }
 
 

@@ -1,0 +1,36 @@
+<!doctype html>
+<html lang="en">
+<head>
+    <meta charset="utf-8">
+    <meta name="viewport" content="width=device-width, initial-scale=1">
+    <title>Order desk</title>
+    <link rel="icon" href="data:,">
+    <link rel="stylesheet" href="/shared/demo.css">
+    <link rel="stylesheet" href="/desk.css">
+</head>
+<body class="narrow">
+    <header>
+        <h1>Order desk</h1>
+    </header>
+    <main>
+        <section>
+            <h2>Log in</h2>
+            <p>
+                There are {{ $names->join(', ', ' and ') }}; the password is the name and
+                <code>-at-the-desk</code>. Log in as two of them, in two browsers.
+            </p>
+            <form method="post" action="/login">
+                @csrf
+                <label for="name">Name</label>
+                <input id="name" name="name" required autocomplete="username" autocapitalize="none">
+                <label for="password">Password</label>
+                <input id="password" name="password" type="password" required autocomplete="current-password">
+                <div class="row">
+                    <button>Log in</button>
+                    <output data-state="bad" @unless(session('error')) hidden @endunless>{{ session('error') }}</output>
+                </div>
+            </form>
+        </section>
+    </main>
+</body>
+</html>

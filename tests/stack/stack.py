@@ -1,0 +1,142 @@
+"""The stack of compose.yaml, brought up as its users do, on ports and networks of its own.
+
+with running_stack(engine, "nats") as stack:
+    ...                                 # stack.url
+"""
+
+import json
+import resource
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from tests.deploy.compose import ROOT, compose_command
+from tests.servers import HOST, free_port
+from tests.stack.engine import Engine, EngineError
+
+PROJECT = "pogo-test"
+EDGES = 3
+_BUILD_TIMEOUT = 900.0
+_UP_TIMEOUT = 180.0
+_TIMEOUT = 90.0
+_LABEL = f"label=com.docker.compose.project={PROJECT}"
+
+# Asks a service for its metrics, from within its container.
+_METRICS = (
+    "import urllib.request as r;print(r.urlopen('http://127.0.0.1:9464/metrics').read().decode())"
+)
+
+
+class Stack:
+    """One stack."""
+
+    def __init__(self, engine: Engine, bus: str, *, env_file: Path | None = None) -> None:
+        self._engine = engine
+        self._port = free_port()
+        hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+        self._variables = {
+            "POGO_BUS": bus,
+            # No container can have more than the machine.
+            "POGO_NOFILE": str(min(hard, 65_536)),
+            "HTTP_PORT": f"{HOST}:{self._port}",
+            "HTTPS_PORT": f"{HOST}:{free_port()}",
+            # Beside those of somebody's own stack.
+            "FRONT_SUBNET": "172.31.251.0/24",
+            "FRONT_RANGE": "172.31.251.128/25",
+            "GATEWAY_ADDRESS": "172.31.251.10",
+        }
+        self._command = [
+            *compose_command(env_file=env_file),
+            *("--file", str(ROOT / "compose.yaml")),
+            *("--file", str(ROOT / "tests" / "stack" / "compose.build.yaml")),
+            *("--project-name", PROJECT),
+        ]
+
+    @property
+    def url(self) -> str:
+        """Where the gateway is."""
+        return f"http://{HOST}:{self._port}"
+
+    @property
+    def port(self) -> int:
+        """Its port."""
+        return self._port
+
+    def compose(self, *arguments: str, timeout: float = _TIMEOUT) -> str:
+        """Run a command of Docker Compose, and return what it says.
+
+        Raises:
+            EngineError: It failed.
+        """
+        return self._engine.run(
+            [*self._command, *arguments], timeout=timeout, variables=self._variables
+        )
+
+    def up(self) -> None:
+        """Build the images, start everything, and wait until it is healthy.
+
+        Raises:
+            EngineError: It is not; the message is what the containers have logged.
+        """
+        self.compose("build", "--quiet", timeout=_BUILD_TIMEOUT)
+        scale = f"edge={EDGES}"
+        try:
+            self.compose("up", "--detach", "--wait", "--scale", scale, timeout=_UP_TIMEOUT)
+        except EngineError as error:
+            reason = str(error).splitlines()[-1]
+            logs = self.compose("logs", "--no-color", "--tail", "20")
+            raise EngineError(f"{reason}\n{logs}") from None
+
+    def down(self) -> None:
+        """Remove the stack, with its data."""
+        self.compose("--profile", "*", "down", "--volumes", "--remove-orphans")
+
+    def containers(self, service: str = "") -> list[str]:
+        """Name the containers that run, of one service or of all."""
+        lines = self.compose("ps", "--format", "{{.Name}}", *([service] if service else []))
+        return sorted(lines.split())
+
+    def inspect(self, container: str) -> dict[str, Any]:
+        """Return all that the engine knows of a container."""
+        (found,) = json.loads(self._engine.docker("inspect", container))
+        return dict(found)
+
+    def kill(self, container: str) -> None:
+        """End a container at once."""
+        self._engine.docker("kill", container)
+
+    def logged(self, container: str) -> list[str]:
+        """Return the lines that a container has logged, on both streams."""
+        log = ["sh", "-c", 'docker logs "$1" 2>&1', "sh", container]
+        return self._engine.run(log, timeout=_TIMEOUT).splitlines()
+
+    def connections(self, edge: str) -> int:
+        """Count the clients of an edge, by its metrics."""
+        page = self._engine.docker("exec", edge, "python3", "-c", _METRICS)
+        name = "pogo_websocket_connections_active"
+        values = [line.split() for line in page.splitlines() if line.startswith(name)]
+        return sum(int(float(value)) for _, value in values)
+
+    def left_behind(self) -> Mapping[str, list[str]]:
+        """Name what the engine still has of the stack."""
+        return {
+            what: self._engine.docker(*listing, "--filter", _LABEL).split()
+            for what, listing in {
+                "containers": ("ps", "--all", "--quiet"),
+                "networks": ("network", "ls", "--quiet"),
+                "volumes": ("volume", "ls", "--quiet"),
+            }.items()
+        }
+
+
+@contextmanager
+def running_stack(engine: Engine, bus: str, *, env_file: Path | None = None) -> Iterator[Stack]:
+    """Bring the stack up on that bus, and remove it in the end."""
+    stack = Stack(engine, bus, env_file=env_file)
+    stack.down()  # what an interrupted run has left
+    try:
+        stack.up()
+        yield stack
+    finally:
+        stack.down()
