@@ -1,5 +1,7 @@
 """What only the NATS adapter has: log-in, permissions, several servers, cheap subscriptions."""
 
+import asyncio
+import contextlib
 import gc
 import json
 import tracemalloc
@@ -185,18 +187,25 @@ async def test_several_servers(tmp_path: Path) -> None:
         await two.stop()
 
 
+@contextlib.asynccontextmanager
+async def denied(directory: Path, subject: str) -> AsyncIterator[tuple[NatsServer, NatsBus]]:
+    """Run a server, and a bus that may neither publish on a subject nor subscribe to it."""
+    config = directory / "nats.conf"
+    rules = {"publish": {"deny": [subject]}, "subscribe": {"deny": [subject]}}
+    user = {"user": "pogo", "password": "pogo", "permissions": rules}
+    config.write_text(json.dumps({"authorization": {"users": [user]}}))
+    async with (
+        NatsServer(directory / "nats", args=["-c", str(config)]) as server,
+        opened(NatsBus([f"nats://pogo:pogo@{HOST}:{server.port}"])) as bus,
+    ):
+        yield server, bus
+
+
 async def test_permissions(tmp_path: Path) -> None:
     """What the server does not permit fails alone; each subject is logged once, and all counted."""
     closed = channel_subject("app", "Closed")
-    config = tmp_path / "nats.conf"
-    rules = {"publish": {"deny": [closed]}, "subscribe": {"deny": [closed]}}
-    user = {"user": "pogo", "password": "pogo", "permissions": rules}
-    config.write_text(json.dumps({"authorization": {"users": [user]}}))
     with capture_logs() as logs:
-        async with (
-            NatsServer(tmp_path / "nats", args=["-c", str(config)]) as server,
-            opened(NatsBus([f"nats://pogo:pogo@{HOST}:{server.port}"])) as bus,
-        ):
+        async with denied(tmp_path, closed) as (_, bus):
             inbox = await subscribe(bus, SUBJECT, closed)
             batch = [*messages(b"1"), *messages(b"2", subject=closed), *messages(b"3")]
             first = await bus.publish(batch)
@@ -215,6 +224,26 @@ async def test_permissions(tmp_path: Path) -> None:
         f'permissions violation for {what} to "{closed.lower()}"'
         for what in ("subscription", "publish")
     ] == warnings
+
+
+async def test_refusals_that_nobody_waits_for(tmp_path: Path) -> None:
+    """What a cancelled caller was refused is no other caller's refusal."""
+    closed = channel_subject("app", "closed")
+    async with denied(tmp_path, closed) as (server, bus):
+        server.freeze()
+        publishing = [
+            asyncio.create_task(bus.publish(messages(b"", subject=subject)))
+            for subject in (closed, SUBJECT, closed)
+        ]
+        await asyncio.sleep(0)
+        publishing[0].cancel()
+        server.thaw()
+        answers = await asyncio.gather(*publishing, return_exceptions=True)
+
+    assert isinstance(answers[0], asyncio.CancelledError)
+    assert [None] == answers[1]
+    assert isinstance(answers[2], list)
+    assert [BusRefusedError] == [type(outcome) for outcome in answers[2]]
 
 
 async def test_server_error_that_ends_the_connection(nats_server: NatsServer) -> None:

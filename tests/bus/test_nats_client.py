@@ -1,5 +1,6 @@
 """The private hooks of nats-py that the NATS adapter relies on: another release may move them."""
 
+import asyncio
 import importlib.metadata
 import inspect
 
@@ -65,3 +66,9 @@ def test_transport() -> None:
     assert "self._io_writer.write(payload)" in inspect.getsource(TcpTransport.write)
     transport.send(b"nowhere")
     transport.abort()
+
+
+def test_readers_know_of_tls() -> None:
+    """The attribute that says so is asyncio's own, and private."""
+    assert "if self._over_ssl" in inspect.getsource(asyncio.StreamReaderProtocol.eof_received)
+    assert "start_tls(" in inspect.getsource(TcpTransport.connect_tls)

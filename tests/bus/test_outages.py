@@ -1,6 +1,7 @@
 """What the buses with a server promise when it is killed, frozen or not there at all."""
 
 import asyncio
+import time
 
 import pytest
 from structlog.testing import capture_logs
@@ -135,6 +136,37 @@ async def test_late_answer(remote: Remote) -> None:
     assert await bus.publish(messages(b"next")) == [None]
     assert await inbox.until(b"next") == [b"late", b"next"]
     assert status.changes == []
+
+
+async def test_answer_to_a_loop_that_stood_still(remote: Remote) -> None:
+    """An answer that was there in time counts, however late the loop comes to read it."""
+    bus = await remote.bus()
+    publishing = asyncio.create_task(bus.publish(messages(b"1")))
+    await asyncio.sleep(0)
+    time.sleep(CONFIRM_TIMEOUT + 0.2)  # noqa: ASYNC251 (the loop stands still)
+
+    assert await publishing == [None]
+
+
+async def test_callers_that_are_cancelled(remote: Remote) -> None:
+    """Whoever waits no longer takes nobody else's answer, and takes nothing back."""
+    bus = await remote.bus()
+    inbox = await subscribe(bus)
+    remote.server.freeze()
+    publishing = [asyncio.create_task(bus.publish(messages(one))) for one in numbers(4)]
+    flushing = [asyncio.create_task(bus.flush()) for _ in range(2)]
+    await asyncio.sleep(0)
+    for task in (publishing[0], publishing[2], flushing[0]):
+        task.cancel()
+    remote.server.thaw()
+    answers = await asyncio.gather(*publishing, *flushing, return_exceptions=True)
+
+    expected = [asyncio.CancelledError, list, asyncio.CancelledError, list]
+    expected += [asyncio.CancelledError, type(None)]
+    assert expected == [type(answer) for answer in answers]
+    assert [[None], [None]] == [answers[1], answers[3]]
+    assert numbers(4) == await inbox.until(b"3")
+    assert [None] == await bus.publish(messages(b"next"))
 
 
 async def test_server_that_reads_nothing(remote: Remote) -> None:

@@ -298,7 +298,7 @@ def test_a_terminal_shows_a_banner_and_stops_the_server_when_closed(tmp_path: Pa
     ) as process:
         os.close(slave)
         text = ""
-        while "Ctrl-C" not in text:
+        while not text.endswith("Ctrl-C\r\n\r\n"):
             text += os.read(master, 4096).decode()
         run = json.loads((tmp_path / RUN_FILE).read_text())
         os.close(master)

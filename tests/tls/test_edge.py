@@ -1,6 +1,7 @@
 """WebSockets and pages over TLS, on the port of an edge."""
 
 import asyncio
+import contextlib
 import logging
 import socket
 import ssl
@@ -203,3 +204,38 @@ async def test_draining_over_tls(issued: Certificate, authority: Authority) -> N
         await stopping
 
     assert 4200 == code
+
+
+async def _until_refused(host: str, port: int) -> None:
+    with contextlib.suppress(ConnectionError):
+        while True:
+            _, late = await asyncio.open_connection(host, port)
+            late.close()
+
+
+async def test_a_handshake_under_way_when_the_edge_drains(
+    issued: Certificate, authority: Authority
+) -> None:
+    """It goes on, and the client is told when to come back: neither TLS nor HTTP refuses it."""
+    listener = Listener(issued)
+    async with running_edge(tls=listener.tls, shutdown_timeout=10) as edge:
+        url, address = _url(edge), (HOST, edge.server.port)
+        with socket.create_connection(address) as sock:
+            await eventually(lambda: listener.handshakes.under_way == 1)
+            stopping = asyncio.create_task(edge.server.stop())
+            await _until_refused(*address)
+            async with Client(url, sock=sock, ssl=believing(authority)) as client:
+                code, _ = await client.closed()
+        await stopping
+
+    assert 4200 == code
+
+
+async def test_a_silent_client_does_not_hold_up_a_draining_edge(issued: Certificate) -> None:
+    """It is waited for, as others may be in the middle of it, but not for long."""
+    listener = Listener(issued)
+    async with running_edge(tls=listener.tls, shutdown_timeout=30) as edge:
+        with socket.create_connection((HOST, edge.server.port)):
+            await eventually(lambda: listener.handshakes.under_way == 1)
+            async with asyncio.timeout(5):
+                await edge.server.stop()

@@ -100,6 +100,27 @@ async def test_an_authority_that_is_replaced(
         assert await bus.publish(messages(b"2")) == [None]
 
 
+async def test_a_server_that_ends(
+    tmp_path: Path,
+    issued: Certificate,
+    authority: Authority,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """It is missed and found again as without TLS, and event loops have nothing to say."""
+    async with NatsServer(tmp_path / "nats", args=_tls_args(issued)) as server:
+        settings = _settings(server, "tls", nats_tls_ca=str(authority.path))
+        async with opened(open_bus(settings)) as bus:
+            status = Status(bus)
+            await server.stop()
+            await status.until(5.0, connected=False)
+            await server.start()
+            await status.until(5.0, connected=True)
+
+            assert await bus.publish(messages(b"1")) == [None]
+
+    assert [] == [record for record in caplog.records if record.name == "asyncio"]
+
+
 @pytest.mark.parametrize(
     ("args", "login"),
     [

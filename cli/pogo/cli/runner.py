@@ -3,7 +3,8 @@
 - Parts start in order and stop in the opposite order; what fails to start stops the others.
 - SIGTERM and SIGINT stop it, and a second one ends it at once, unless it follows so closely that it
   is the first one again: who signals a process and its group, as `timeout` does, sends two.
-- SIGHUP reads the apps again; from a terminal that was closed, it stops the process.
+- SIGHUP reads the apps again, once everything has started; from a terminal that was closed, it
+  stops the process.
 """
 
 import asyncio
@@ -89,24 +90,30 @@ async def _run(build: Callable[[], Node]) -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop, number)
     has_terminal = os.isatty(_STDIN)
+    started, hung_up = asyncio.Event(), asyncio.Event()
 
     def hang_up() -> None:
         # A closing terminal sends SIGHUP too, and leaves nobody who would stop the process.
         if has_terminal and not os.isatty(_STDIN):
             stop(signal.SIGHUP)
-        else:
+        elif started.is_set():
             node.reload()
+        else:
+            hung_up.set()
 
+    loop.add_signal_handler(signal.SIGHUP, hang_up)
     async with AsyncExitStack() as stack:
         for part in node.parts:
             await _start(part)
             stack.push_async_callback(part.stop)
             if stopping.is_set():
                 return
-        loop.add_signal_handler(signal.SIGHUP, hang_up)
         _tune_garbage_collection()
         node.announce()
         stack.callback(node.farewell)
+        started.set()
+        if hung_up.is_set():
+            node.reload()
         await stopping.wait()
 
 

@@ -16,7 +16,7 @@ These hooks are why nats-py is pinned exactly; `tests/bus/test_nats_client.py` n
 
 import asyncio
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 from urllib.parse import unquote, urlsplit
 
 import nats.errors
@@ -93,6 +93,13 @@ class Transport(TcpTransport):
 
     def __init__(self) -> None:
         super().__init__()  # type: ignore[no-untyped-call]  # nats-py has no types here
+
+    async def connect_tls(self, *args: Any, **options: Any) -> None:
+        """Go on with TLS."""
+        await super().connect_tls(*args, **options)
+        # asyncio's reader would not know, and an event loop warns of that when the server closes.
+        assert self._io_writer is not None
+        cast(Any, self._io_writer.transport.get_protocol())._over_ssl = True  # noqa: SLF001
 
     def send(self, commands: bytes) -> None:
         """Write, or buffer what the socket does not take."""

@@ -48,6 +48,7 @@ class ServerTls:
         self._certificate = certificate
         self._key = key
         self._client_ca = client_ca
+        self.handshakes = handshakes
         newest, self.identity = self._load()
         self.context: ssl.SSLContext = _ListenerContext(newest, handshakes)
         """What event loops take for `ssl`. Connections keep what they began with."""
@@ -68,6 +69,8 @@ class ServerTls:
     def _load(self) -> tuple[ssl.SSLContext, Identity]:
         context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
         context.minimum_version = ssl.TLSVersion.TLSv1_2
+        # OpenSSL 3 refuses it anyway: work that a client could have done again and again.
+        context.options |= ssl.OP_NO_RENEGOTIATION
         # Else a browser could settle on HTTP/2, which has no WebSocket here.
         context.set_alpn_protocols(["http/1.1"])
         context.sslobject_class = ObservedObject

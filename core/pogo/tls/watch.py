@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Mapping
+from datetime import UTC, datetime
 
 import structlog
 
@@ -23,11 +24,14 @@ class CertificateWatch:
         self._interval = interval
         # What was wrong with each when it was last looked at, so that it is logged once.
         self._wrong: dict[str, str] = {}
+        # The end of what each shows, if that is over and has been logged.
+        self._expired: dict[str, datetime] = {}
         self._task: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
         """Begin to look."""
         if self._listeners:
+            self._tell_expired()
             self._task = asyncio.create_task(self._run())
 
     async def stop(self) -> None:
@@ -46,6 +50,14 @@ class CertificateWatch:
                     "certificate not replaced, the old one stays", listener=name, reason=problem
                 )
             self._wrong[name] = problem
+        self._tell_expired()
+
+    def _tell_expired(self) -> None:
+        for name, listener in self._listeners.items():
+            expires = listener.identity.expires
+            if expires <= datetime.now(UTC) and expires != self._expired.get(name):
+                self._expired[name] = expires
+                log.warning("certificate has expired", listener=name, expires=expires.isoformat())
 
     async def _run(self) -> None:
         while True:

@@ -19,6 +19,7 @@ from pogo.edge.sweeper import Sweeper
 from pogo.edge.websocket import new_handshake
 from pogo.pusher.handshake import PATH_PREFIX
 from pogo.serving import RemoteAddresses
+from pogo.tls import Handshakes
 
 MAX_HEAD = 16 * 1024
 """Bytes of a request's head, as node and uvicorn allow; cookies are most of it."""
@@ -61,6 +62,8 @@ class HandshakeContext:
     """The most handshakes that may be under way."""
     open: "set[Handshake]" = field(default_factory=set)
     """Those that are."""
+    tls: Handshakes | None = None
+    """Those of TLS, which come before; none where there is no TLS."""
     draining: bool = False
     """Whether everyone comes too late."""
 
@@ -73,11 +76,14 @@ class HandshakeContext:
         deadline = self.loop.time() + patience
         # What was accepted in this turn of the loop is among them in the next.
         await asyncio.sleep(0)
-        while self.open and self.loop.time() < deadline:  # noqa: ASYNC110 (costs nothing until then)
+        while self._is_busy() and self.loop.time() < deadline:  # noqa: ASYNC110 (costs nothing until then)
             await asyncio.sleep(_LOOK_AGAIN)
         self.draining = True
         for handshake in list(self.open):
             handshake.give_up("the server is shutting down")
+
+    def _is_busy(self) -> bool:
+        return bool(self.open) or (self.tls is not None and self.tls.under_way > 0)
 
 
 class Handshake(asyncio.Protocol):

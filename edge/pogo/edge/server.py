@@ -275,6 +275,7 @@ class EdgeServer:
             sweeper=self._sweeper,
             timeout=settings.handshake_timeout,
             max_open=settings.max_connections,
+            tls=None if self._tls is None else self._tls.handshakes,
         )
 
     def _start_tasks(self) -> None:

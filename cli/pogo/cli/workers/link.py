@@ -28,6 +28,8 @@ class WorkerLink:
     def __init__(self, sock: socket.socket) -> None:
         self._sock = sock
         self._waiting: deque[asyncio.Future[bytes]] = deque()
+        # How many messages have come.
+        self.heard = 0
         # Set when the worker takes no more clients, or has ended.
         self.withdrawn = asyncio.Event()
 
@@ -53,15 +55,22 @@ class WorkerLink:
         """
         if self.withdrawn.is_set() or len(self._waiting) >= _MAX_WAITING:
             raise ConnectionError("the worker does not answer")
-        page = self._expect()
-        self._writer.write(b"\n")
-        return await page
+        return await self._ask()
+
+    def poke(self) -> None:
+        """See to it that there is an answer to come."""
+        if not self._waiting:
+            self._ask()
 
     async def close(self) -> None:
         """Close it. Idempotent."""
         self._reading.cancel()
         await asyncio.gather(self._reading, return_exceptions=True)
         self._writer.close()
+
+    def _ask(self) -> asyncio.Future[bytes]:
+        self._writer.write(b"\n")
+        return self._expect()
 
     def _expect(self) -> asyncio.Future[bytes]:
         message: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
@@ -73,6 +82,7 @@ class WorkerLink:
             while True:
                 (length,) = _LENGTH.unpack(await reader.readexactly(_LENGTH.size))
                 message = await reader.readexactly(length)
+                self.heard += 1
                 waiting = self._waiting.popleft()
                 # Whoever asked may have given up.
                 if not waiting.done():

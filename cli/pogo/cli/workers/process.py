@@ -17,8 +17,18 @@ from pogo.telemetry import get_logger
 START_TIMEOUT = 30.0
 """Seconds that a worker may take from its start until it is ready."""
 
+LOOK_INTERVAL = 10.0
+"""Seconds between two looks at whether a worker answers."""
+
+LOOKS = 3
+"""Looks without an answer in between after which a worker hangs: as long as it gives a client. Not
+seconds, which pass for a machine that is suspended, too."""
+
 AFTER_DRAINING = 15.0
 """Seconds that a worker may take beyond `shutdown_timeout`, to leave the cluster and end."""
+
+ENDED_WELL = {"exit_code": 0}
+"""How a worker ends that has drained."""
 
 _log = get_logger()
 
@@ -62,30 +72,25 @@ class WorkerProcess:
         Raises:
             WorkerError: There can be no process.
         """
-        ours, theirs = socket.socketpair()
-        job = Job(
-            number=number,
-            config=None if config is None else str(config),
-            flags=flags,
-            listeners=[sock.fileno() for sock in listeners],
-            link=theirs.fileno(),
-            takes_over=takes_over,
-        )
-        with theirs:
+        with contextlib.ExitStack() as ours_until_started:
             try:
-                # -P: the working directory is none to import from, as for the `pogo` command.
-                # A session of its own: Ctrl-C is for the parent, which stops its workers.
-                process = await asyncio.create_subprocess_exec(
-                    *(sys.executable, "-P", "-m", "pogo.cli", "edge-worker", job.encode()),
-                    stdin=asyncio.subprocess.DEVNULL,
-                    pass_fds=[*job.listeners, job.link],
-                    start_new_session=True,
-                )
+                ours, theirs = socket.socketpair()
+                ours_until_started.enter_context(ours)
+                with theirs:
+                    job = Job(
+                        number=number,
+                        config=None if config is None else str(config),
+                        flags=flags,
+                        listeners=[sock.fileno() for sock in listeners],
+                        link=theirs.fileno(),
+                        takes_over=takes_over,
+                    )
+                    process = await _spawn(job)
             except OSError as error:
-                ours.close()
                 raise WorkerError(f"worker {number} cannot be started: {error}") from error
-        link = WorkerLink(ours)
-        await link.open()
+            link = WorkerLink(ours)
+            await link.open()
+            ours_until_started.pop_all()
         return cls(number, process, link, shutdown_timeout + AFTER_DRAINING)
 
     @property
@@ -125,17 +130,27 @@ class WorkerProcess:
         return await self._link.metrics()
 
     async def withdrawn(self) -> None:
-        """Wait until it takes no more clients: it stops, or has ended."""
-        await self._link.withdrawn.wait()
+        """Wait until it takes no more clients: it stops, or has ended. One that hangs is killed."""
+        link = self._link
+        heard = looks = 0
+        while not link.withdrawn.is_set():
+            looks = looks + 1 if link.heard == heard else 0
+            heard = link.heard
+            if looks == LOOKS:
+                self._kill("it does not answer", LOOKS * LOOK_INTERVAL)
+            link.poke()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(LOOK_INTERVAL):
+                    await link.withdrawn.wait()
 
-    async def stop(self) -> None:
-        """Have it drain and end, and wait for that. Idempotent."""
+    async def stop(self) -> Mapping[str, int | str]:
+        """Have it drain and end, and wait for that; returns how it ended. Idempotent."""
         if not self._is_asked_to_stop:
             # Once: it takes a second signal for the wish to be quick.
             self._is_asked_to_stop = True
             with contextlib.suppress(ProcessLookupError):
                 self._process.terminate()
-        await self.finish()
+        return await self.finish()
 
     async def finish(self) -> Mapping[str, int | str]:
         """Wait until it has ended, and kill it if it takes too long; returns how it ended."""
@@ -143,17 +158,33 @@ class WorkerProcess:
             async with asyncio.timeout(self._stop_timeout):
                 await self._process.wait()
         except TimeoutError:
-            _log.error(
-                "worker killed: it did not end in time",
-                worker=self.number,
-                worker_pid=self.pid,
-                seconds=self._stop_timeout,
-            )
-            with contextlib.suppress(ProcessLookupError):
-                self._process.kill()
+            self._kill("it did not end in time", self._stop_timeout)
             await self._process.wait()
         await self._link.close()
         return _describe(self._process.returncode or 0)
+
+    def _kill(self, reason: str, seconds: float) -> None:
+        _log.error(
+            f"worker killed: {reason}", worker=self.number, worker_pid=self.pid, seconds=seconds
+        )
+        with contextlib.suppress(ProcessLookupError):
+            self._process.kill()
+
+
+async def _spawn(job: Job) -> asyncio.subprocess.Process:
+    """Start the process that does a job.
+
+    Raises:
+        OSError: There can be none.
+    """
+    return await asyncio.create_subprocess_exec(
+        # -P: the working directory is none to import from, as for the `pogo` command.
+        *(sys.executable, "-P", "-m", "pogo.cli", "edge-worker", job.encode()),
+        stdin=asyncio.subprocess.DEVNULL,
+        pass_fds=[*job.listeners, job.link],
+        # A session of its own: Ctrl-C is for the parent, which stops its workers.
+        start_new_session=True,
+    )
 
 
 def _describe(returncode: int) -> Mapping[str, int | str]:

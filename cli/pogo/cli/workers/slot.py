@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 from pogo.cli.workers.backoff import Backoff
 from pogo.cli.workers.errors import WorkerError
 from pogo.cli.workers.listeners import Listeners
-from pogo.cli.workers.process import WorkerProcess
+from pogo.cli.workers.process import ENDED_WELL, WorkerProcess
 from pogo.telemetry import get_logger
 
 SCRAPE_TIMEOUT = 2.0
@@ -28,11 +28,17 @@ class Slot:
 
     Args:
         number: Which worker it is.
+        launch: Starts its processes.
+        starts: Has room for those that may start at the same time, of all slots.
+        listeners: The sockets of all workers.
     """
 
-    def __init__(self, number: int, launch: Launch, listeners: Listeners) -> None:
+    def __init__(
+        self, number: int, launch: Launch, starts: asyncio.Semaphore, listeners: Listeners
+    ) -> None:
         self.number = number
         self._launch = launch
+        self._starts = starts
         self._listeners = listeners
         self._backoff = Backoff()
         # The worker that serves, if any; and all processes that have not ended.
@@ -40,6 +46,8 @@ class Slot:
         self._processes: set[WorkerProcess] = set()
         # Whoever starts a worker.
         self._starting = asyncio.Lock()
+        # Set when a rolling restart has filled the place, which ends any pause.
+        self._filled = asyncio.Event()
         self.restarts = 0
         """How often a worker was missing that nobody had stopped."""
 
@@ -77,9 +85,12 @@ class Slot:
         async with self._starting:
             new = await self._start(takes_over=self._worker is not None)
             old, self._worker = self._worker, new
+            self._filled.set()
         if old is not None:
-            await old.stop()
+            how = await old.stop()
             self._processes.discard(old)
+            if how != ENDED_WELL:
+                _log.error("worker ended badly", worker=self.number, worker_pid=old.pid, **how)
 
     async def metrics(self) -> bytes | None:
         """Return the worker's metrics page; `None` if it does not answer."""
@@ -102,8 +113,11 @@ class Slot:
                 _log.info("worker will be restarted", worker=self.number, seconds=round(pause, 1))
                 async with self._starting:
                     if self._worker is None:
+                        self._filled.clear()
                         self._listeners.withdraw(self.number)
-                await asyncio.sleep(pause)
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(pause):
+                        await self._filled.wait()
             async with self._starting:
                 # A rolling restart may have been quicker.
                 if self._worker is None:
@@ -114,14 +128,15 @@ class Slot:
                         pause = self._backoff.failed()
 
     async def _start(self, *, takes_over: bool) -> WorkerProcess:
-        worker = await self._launch(self.number, takes_over)
-        self._processes.add(worker)
-        try:
-            await worker.ready()
-        except WorkerError:
-            await worker.stop()
-            self._processes.discard(worker)
-            raise
+        async with self._starts:
+            worker = await self._launch(self.number, takes_over)
+            self._processes.add(worker)
+            try:
+                await worker.ready()
+            except WorkerError:
+                await worker.stop()
+                self._processes.discard(worker)
+                raise
         _log.info("worker ready", worker=self.number, worker_pid=worker.pid)
         return worker
 

@@ -9,12 +9,16 @@ from pathlib import Path
 
 from pogo.cli.errors import UsageError
 from pogo.cli.start import Flags
+from pogo.cli.workers.count import available_cpus
 from pogo.cli.workers.errors import WorkerError
 from pogo.cli.workers.listeners import Listeners
 from pogo.cli.workers.process import WorkerProcess
 from pogo.cli.workers.slot import Slot
 from pogo.settings import Settings
 from pogo.telemetry import get_logger
+
+_STARTS_PER_CPU = 2
+"""Workers that start at the same time, for each CPU."""
 
 _OF_THE_PARENT = ("host", "port", "metrics_host", "metrics_port", "workers")
 """Settings that a rolling restart cannot change."""
@@ -50,7 +54,9 @@ class Supervisor:
         self._flags = flags
         self._read = read
         self._listeners = listeners
-        self.slots = [Slot(number, self._launch, listeners) for number in range(workers)]
+        # All at once, many workers on few CPUs would take too long, each of them.
+        starts = asyncio.Semaphore(_STARTS_PER_CPU * available_cpus())
+        self.slots = [Slot(number, self._launch, starts, listeners) for number in range(workers)]
         self._wanted = asyncio.Event()
         self._keeping: asyncio.Task[None] | None = None
 
