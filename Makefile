@@ -49,7 +49,7 @@ lint: $(DONE)/dev ## Check style and format
 types: $(DONE)/dev ## Check types, strictly
 	$(BIN)/mypy
 
-unit: $(DONE)/dev $(DONE)/servers $(DONE)/php $(DONE)/docker-compose $(DONE)/compiler ## Run the tests of the Python packages; pogo.pusher must be covered whole
+unit: $(DONE)/dev $(DONE)/servers $(DONE)/prometheus $(DONE)/php $(DONE)/docker-compose $(DONE)/compiler ## Run the tests of the Python packages; pogo.pusher must be covered whole
 	PYTHONASYNCIODEBUG=1 $(BIN)/coverage run --source=core/pogo/pusher -m pytest tests/pusher
 	$(BIN)/coverage report --fail-under=100
 	PYTHONASYNCIODEBUG=1 $(BIN)/pytest $(PARALLEL) -m 'not chaos and not load' $(addprefix --ignore=,tests/pusher $(E2E) $(CLUSTER) $(STACK) $(PHP_TESTS))
@@ -74,7 +74,7 @@ test-cluster: $(DONE)/dev $(DONE)/servers $(DONE)/browser $(CLIENTS) ## Kill, fr
 	$(BIN)/pytest $(addprefix --ignore=,$(CLUSTER_WAITING)) $(CLUSTER)
 	$(BIN)/pytest -n 2 $(CLUSTER_WAITING)
 
-test-chaos: $(DONE)/dev $(DONE)/servers ## Kill servers for minutes and see that no promise breaks
+test-chaos: $(DONE)/dev $(DONE)/servers $(DONE)/prometheus ## Kill servers for minutes and see that no promise breaks
 	$(BIN)/pytest -n 2 -m chaos
 
 test-load: $(DONE)/dev $(DONE)/servers $(DONE)/php $(DONE)/valgrind ## Connect thousands of clients and see that memory stays
@@ -167,6 +167,11 @@ $(DONE)/speedups: $(BIN)/pip $(DONE)/compiler $(wildcard speedups/*.c speedups/*
 
 $(DONE)/servers: scripts/need-packages | $(DONE)
 	@scripts/need-packages redis-server openssl
+	@touch $@
+
+# With promtool, which tests the rules of alerts.
+$(DONE)/prometheus: scripts/need-packages | $(DONE)
+	@scripts/need-packages prometheus
 	@touch $@
 
 $(DONE)/valgrind: scripts/need-packages | $(DONE)

@@ -56,6 +56,12 @@ def test_gauges_read_the_queues() -> None:
     assert ["pogo_websocket_broker_queue_bytes 5.0"] == lines(
         registry, "pogo_websocket_broker_queue_bytes"
     )
+    assert ["pogo_websocket_broker_queue_limit_messages 10.0"] == lines(
+        registry, "pogo_websocket_broker_queue_limit_messages"
+    )
+    assert ["pogo_websocket_broker_queue_limit_bytes 100.0"] == lines(
+        registry, "pogo_websocket_broker_queue_limit_bytes"
+    )
     assert ['pogo_websocket_shard_queue_messages{shard="0"} 2.0'] == lines(
         registry, "pogo_websocket_shard_queue_messages"
     )

@@ -95,10 +95,30 @@ class BrokerMetrics:
             "The bytes of the messages that wait.",
             registry=registry,
         )
+        self._max_queued = Gauge(
+            "pogo_websocket_broker_queue_limit_messages",
+            "Messages that may wait in this broker.",
+            registry=registry,
+        )
+        self._max_queued_bytes = Gauge(
+            "pogo_websocket_broker_queue_limit_bytes",
+            "The bytes of messages that may wait in this broker.",
+            registry=registry,
+        )
         self._shard_queued = Gauge(
             "pogo_websocket_shard_queue_messages",
             "Messages that wait in one shard.",
             ["shard"],
+            registry=registry,
+        )
+        self._bus_connected = Gauge(
+            "pogo_websocket_broker_bus_connected",
+            "1 while this broker reaches the bus.",
+            registry=registry,
+        )
+        self._registry_connected = Gauge(
+            "pogo_websocket_broker_registry_connected",
+            "1 while this broker reaches the registry.",
             registry=registry,
         )
         self._batch_size = Histogram(
@@ -155,10 +175,17 @@ class BrokerMetrics:
         self._batch_size.observe(messages)
         self._confirm_seconds.observe(seconds)
 
+    def watch_servers(self, *, bus: Callable[[], bool], registry: Callable[[], bool]) -> None:
+        """Let the gauges read whether these are reached whenever they are asked."""
+        self._bus_connected.set_function(bus)
+        self._registry_connected.set_function(registry)
+
     def watch(self, queues: ShardQueues) -> None:
         """Let the gauges read these queues whenever they are asked."""
         self._queued.set_function(lambda: queues.load.messages)
         self._queued_bytes.set_function(lambda: queues.load.bytes)
+        self._max_queued.set(queues.load.max_messages)
+        self._max_queued_bytes.set(queues.load.max_bytes)
         for prefix, shards in (("", queues.shards), ("cache-", queues.cache_shards)):
             for number, shard in enumerate(shards):
                 gauge = self._shard_queued.labels(f"{prefix}{number}")

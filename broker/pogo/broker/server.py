@@ -111,6 +111,7 @@ class BrokerServer(Listener):
         self.grpc_port = settings.grpc_port
         """The port that gRPC listens on; before `start`, the one asked for."""
         counts = BrokerMetrics(metrics)
+        counts.watch_servers(bus=lambda: bus.connected, registry=lambda: registry.connected)
         cache = cache or MemoryRecords(settings.cache_bytes)
         self.cached_events = CachedEvents(cache)
         self.publisher = Publisher(
