@@ -82,8 +82,7 @@ def instructions(
     show(comparisons)
     if not update:
         sys.exit(judge(comparisons, old.machine, here, profiles))
-    others = {path: each for path, each in old.paths.items() if path not in known}
-    Baseline(here, dict(sorted((others | counts).items()))).save(baseline)
+    old.renewed(here, chosen, counts).save(baseline)
     say(f"written to {baseline}")
 
 

@@ -4,7 +4,7 @@ import enum
 import importlib.metadata
 import math
 import platform
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
@@ -104,6 +104,18 @@ class Baseline(msgspec.Struct, frozen=True):
             raise BaselineError(f"there is no {path}: make it with --update") from None
         except (msgspec.MsgspecError, UnicodeDecodeError) as error:
             raise BaselineError(f"{path} is no baseline: {error}") from None
+
+    def renewed(self, here: Machine, runs: Sequence[str], counts: Mapping[str, Counts]) -> Self:
+        """Return what it becomes once these runs were counted here.
+
+        Other runs stay as they are, unless they were counted where nothing can be compared.
+        """
+        others = {
+            path: each
+            for path, each in self.paths.items()
+            if path.partition("/")[0] not in runs and here.is_like(self.machine)
+        }
+        return type(self)(here, dict(sorted((others | dict(counts)).items())))
 
     def save(self, path: Path) -> None:
         """Write a file."""

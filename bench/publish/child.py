@@ -68,18 +68,18 @@ class Child(Generic[_Job, _Reply]):
         """The process id."""
         return self._running.pid
 
-    async def do(self, job: _Job) -> _Reply:
+    async def do(self, job: _Job, within: float = _JOB_TIMEOUT) -> _Reply:
         """Have a job done, and wait until it is.
 
         Raises:
-            BenchError: It could not be done, or took more than a minute.
+            BenchError: It could not be done, or not within so many seconds.
         """
         process = self._running
         assert process.stdin is not None
         assert process.stdout is not None
         process.stdin.write(msgspec.json.encode(job) + b"\n")
         try:
-            line = await asyncio.wait_for(process.stdout.readline(), _JOB_TIMEOUT)
+            line = await asyncio.wait_for(process.stdout.readline(), within)
         except TimeoutError:
             raise BenchError(f"{self._module} does not answer") from None
         if not line:

@@ -154,6 +154,16 @@ def test_baseline_files(tmp_path: Path) -> None:
         Baseline.load(path)
 
 
+def test_baseline_of_some_runs() -> None:
+    """What was not counted again stays, unless it was counted on another kind of machine."""
+    old = Baseline(HERE, {"edge/a": counts(1), "edge/gone": counts(1), "broker/a": counts(1)})
+    elsewhere = Machine("3.12.7", "x86_64", "2.36", {})
+    new = {"edge/a": counts(2)}
+
+    assert {**new, "broker/a": counts(1)} == old.renewed(HERE, ["edge"], new).paths
+    assert Baseline(elsewhere, new) == old.renewed(elsewhere, ["edge"], new)
+
+
 async def run_command(*arguments: str) -> tuple[int, str]:
     """Run the command; returns its status and all that it said."""
     process = await asyncio.create_subprocess_exec(

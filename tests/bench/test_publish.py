@@ -136,7 +136,7 @@ async def test_receiver(name: str, tmp_path_factory: pytest.TempPathFactory) -> 
     assert 0 < spent.cpu <= spent.seconds * 2
 
 
-@pytest.mark.parametrize("name", list(SCENARIOS))
+@pytest.mark.parametrize("name", [pytest.param("publish", marks=pytest.mark.load), "bus"])
 async def test_scenario(name: str) -> None:
     """Each scenario measures, and says where it stands beside its targets."""
     title, run = SCENARIOS[name]

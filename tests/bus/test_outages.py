@@ -141,8 +141,11 @@ async def test_late_answer(remote: Remote) -> None:
 async def test_answer_to_a_loop_that_stood_still(remote: Remote) -> None:
     """An answer that was there in time counts, however late the loop comes to read it."""
     bus = await remote.bus()
+    await bus.flush()
+    remote.server.freeze()
     publishing = asyncio.create_task(bus.publish(messages(b"1")))
     await asyncio.sleep(0)
+    remote.server.thaw()
     time.sleep(CONFIRM_TIMEOUT + 0.2)  # noqa: ASYNC251 (the loop stands still)
 
     assert await publishing == [None]

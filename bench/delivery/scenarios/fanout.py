@@ -5,14 +5,13 @@ from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 
-from pogo.edge.sending import PURE_PYTHON
-
 from bench.delivery.context import Context
 from bench.delivery.native import Limit, Load
 from bench.delivery.pairs import PAIRS, Measured, bare, beside, calls_for, deliver, median_each
 from bench.delivery.publisher import Job, Publisher
 from bench.delivery.report import Row, Target
 from bench.delivery.site import APP, SECRET, Site
+from pogo.edge.sending import PURE_PYTHON
 
 TITLE = "1 channel with many subscribers, an event at a time and many in one turn"
 _CHANNEL = "news"

@@ -18,7 +18,7 @@ class Event(NamedTuple):
     socket_id: str = ""
     """The connection that must not receive it; empty for none."""
     message_id: str = ""
-    """Names the event across retries; empty: it gets a random one."""
+    """Names the event across retries; empty: it gets one of its own."""
 
 
 _decode_names = msgspec.json.Decoder(list[str]).decode

@@ -33,7 +33,7 @@ class Delivery(_message.Message):
     except_socket_id: _builtins.str
     """The connection that must not receive it, wherever it is; empty for none."""
     id: _builtins.str
-    """The event's id: the publisher's message_id, or a random one."""
+    """The event's id: the publisher's message_id, or one that no other event has."""
     cache_revision: _builtins.int
     """On cache channels: the revision of the record that held this event, or a later one that was
     published together with it, when it was published. An edge that gave a client what a record of
