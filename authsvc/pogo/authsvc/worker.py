@@ -127,7 +127,7 @@ class Worker:
             raise WorkerTimeoutError(f"no answer within {self._limits.timeout:g} s")
         if task.cancelled():
             raise _stopping()
-        return _checked(task.result())
+        return checked(task.result())
 
     async def close(self) -> None:
         """Give up what is under way, and close the connections. Idempotent."""
@@ -234,7 +234,7 @@ def _stopping() -> UnreachableError:
     return UnreachableError("the service stops")
 
 
-def _checked(answer: WorkerAnswer) -> WorkerAnswer:
+def checked(answer: WorkerAnswer) -> WorkerAnswer:
     """Return an answer that is the application's own.
 
     Raises:

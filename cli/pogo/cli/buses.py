@@ -16,10 +16,10 @@ if TYPE_CHECKING:
     from pogo.bus.nats_login import NatsLogin
     from pogo.bus.redis import RedisOptions
 
-_MESSAGES = "pogo_messages"
+MESSAGES_BUCKET = "pogo_messages"
 """The bucket of the records of message ids."""
 
-_CACHE = "pogo_cache"
+CACHE_BUCKET = "pogo_cache"
 """The bucket of what cache channels remember."""
 
 
@@ -74,7 +74,7 @@ def open_records(settings: Settings) -> Records:
     Raises:
         UsageError: What they need is not installed.
     """
-    return _open_bucket(settings, _MESSAGES, settings.message_id_bytes)
+    return _open_bucket(settings, MESSAGES_BUCKET, settings.message_id_bytes)
 
 
 def open_cache(settings: Settings) -> Records:
@@ -83,7 +83,7 @@ def open_cache(settings: Settings) -> Records:
     Raises:
         UsageError: What they need is not installed.
     """
-    return _open_bucket(settings, _CACHE, settings.cache_bytes)
+    return _open_bucket(settings, CACHE_BUCKET, settings.cache_bytes)
 
 
 def _open_bucket(settings: Settings, bucket: str, max_bytes: int) -> Records:

@@ -246,6 +246,44 @@ def listen(
     run(target, channels, as_json=as_json)
 
 
+@app.command(epilog="Example: `pogo doctor --url https://ws.example.com --broker broker:50051`")
+def doctor(
+    *,
+    config: Config = None,
+    url: Annotated[
+        str | None, typer.Option(metavar="URL", help="The HTTP API, and edges if not elsewhere.")
+    ] = None,
+    edge: Annotated[
+        str | None, typer.Option(metavar="URL", help="Where browsers connect, if elsewhere.")
+    ] = None,
+    broker: Annotated[
+        str | None, typer.Option(metavar="HOST:PORT", help="A broker's gRPC address.")
+    ] = None,
+    authsvc: Annotated[
+        str | None, typer.Option(metavar="HOST:PORT", help="An auth service's gRPC address.")
+    ] = None,
+    app_id: AppId = None,
+    tls: Annotated[bool, typer.Option("--tls", help="Speak TLS to gRPC addresses.")] = False,
+    ca: Ca = None,
+    timeout: Annotated[
+        float, typer.Option(min=0.1, max=60, metavar="SECONDS", help="What each check is given.")
+    ] = 5.0,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
+) -> None:
+    """Check the settings, this machine and all services, and say what to do. Changes nothing.
+
+    Services that are not named are looked for on this machine.
+
+    Exit codes: 0 nothing is wrong (there may be warnings), 1 something is, 2 the settings cannot be
+    used.
+    """
+    from pogo.cli.doctor import Flags
+    from pogo.cli.doctor import doctor as run
+
+    flags = Flags(url, edge, broker, authsvc, app_id, tls, ca)
+    run(config, flags, patience=timeout, json=as_json)
+
+
 @_config_app.command(epilog="Example: `pogo config check --config pogo.toml`")
 def check(*, config: Config = None) -> None:
     """Show the settings in force and where each was set, or everything that is wrong."""
