@@ -1,7 +1,7 @@
 /* The innermost loop of the edge: one message, written to many sockets.
 
-   It makes the same system calls as `pogo.edge.sending` makes without it. What it saves is what
-   Python spends between two of them. */
+   It makes one system call for each socket, as `pogo.edge.sending` does without it. What it saves
+   is what Python spends between two of them. */
 
 #define PY_SSIZE_T_CLEAN
 #include <Python.h>

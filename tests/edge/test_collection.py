@@ -1,11 +1,14 @@
 """Garbage collection: connections need none, and are left out of it."""
 
 import asyncio
+import functools
 import gc
+import weakref
 from collections.abc import Iterator
 
 import pytest
 
+from pogo.edge import hub
 from pogo.edge.collection import ConnectionFreezer
 from pogo.edge.connection import Connection
 from tests.edge.helpers import Client, eventually, running_edge
@@ -28,6 +31,18 @@ def _frozen() -> Iterator[None]:
     gc.freeze()
     yield
     gc.unfreeze()
+
+
+class Node:
+    """Something that only a collector frees."""
+
+    def __init__(self) -> None:
+        self.itself = self
+
+
+def _is_collected(node: Node) -> bool:
+    """Whether the collector looks at it."""
+    return any(one is node for one in gc.get_objects())
 
 
 def _connections() -> int:
@@ -62,21 +77,44 @@ async def test_closed_connections_are_freed_at_once() -> None:
 
 @pytest.mark.usefixtures("frozen")
 async def test_connections_are_frozen() -> None:
-    """Once enough have come, what there is belongs to no later collection; garbage is gone."""
+    """Whenever enough have come, what there is belongs to no later collection; garbage is gone."""
     freezer = ConnectionFreezer(asyncio.get_running_loop(), every=3)
-    cycle: list[object] = []
-    cycle.append(cycle)
-    kept = [[object()] for _ in range(1000)]
-    del cycle
     for _ in range(2):
+        kept, garbage = Node(), weakref.ref(Node())
+        for _ in range(2):
+            freezer.connected()
+        await asyncio.sleep(0)
+        assert _is_collected(kept)
         freezer.connected()
-    await asyncio.sleep(0)
-    assert any(one is kept[0] for one in gc.get_objects())
+        await asyncio.sleep(0)
+
+        assert not _is_collected(kept)
+        assert garbage() is None
+
+
+@pytest.mark.usefixtures("frozen")
+async def test_connections_of_an_edge_are_frozen(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The edge counts those that come."""
+    monkeypatch.setattr(hub, "ConnectionFreezer", functools.partial(ConnectionFreezer, every=3))
+    async with running_edge() as edge:
+        kept = Node()
+        for _ in range(2):
+            async with RawClient(edge.server.port):
+                pass
+        assert _is_collected(kept)
+        async with RawClient(edge.server.port):
+            await eventually(lambda: not _is_collected(kept))
+
+
+@pytest.mark.usefixtures("frozen", "without_collection")
+async def test_collection_that_is_turned_off_stays_off() -> None:
+    """Whoever did that knows why."""
+    garbage = weakref.ref(Node())
+    freezer = ConnectionFreezer(asyncio.get_running_loop(), every=1)
     freezer.connected()
     await asyncio.sleep(0)
 
-    assert not any(one is kept[0] for one in gc.get_objects())
-    assert 0 == gc.collect()
+    assert garbage() is not None
 
 
 async def test_a_process_that_has_frozen_nothing_is_left_alone() -> None:

@@ -41,12 +41,16 @@ def collected() -> Iterator[Counter[str]]:
 
 
 async def _visit(edge: Edge) -> None:
-    """Subscribe and leave, with a closing handshake, and in the middle of a frame."""
+    """Subscribe and leave: with a closing handshake, within a frame, and after a violation."""
     async with Client(edge.url()) as client:
         await client.subscribe("news")
     async with RawClient(edge.server.port) as raw:
         await raw.subscribe("news")
         await raw.write(b"\x81")
+    async with RawClient(edge.server.port) as violating:
+        # A frame of a kind that there is not.
+        await violating.write(b"\x83\x80\0\0\0\0")
+        await violating.close_code()
     await eventually(lambda: not edge.metric("connections_active"))
     await eventually(lambda: not edge.metric("channels_active"))
 

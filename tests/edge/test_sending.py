@@ -138,6 +138,22 @@ def test_arguments_of_the_loop_in_c(arguments: tuple[object, ...]) -> None:
         compiled_speedups().send_all(*arguments)
 
 
+@pytest.mark.parametrize("outcome", ["returned", "refused"])
+def test_arguments_are_given_back(outcome: str) -> None:
+    """The loop in C holds on to nothing, whether or not it liked what it got."""
+    descriptors, data = array("i", [-1]), bytearray(b"hello")
+    send_all = compiled_speedups().send_all
+    if outcome == "returned":
+        send_all(descriptors, data)
+    else:
+        with pytest.raises(TypeError):
+            send_all(descriptors, "text")
+        with pytest.raises(TypeError):
+            send_all(data, data)
+    descriptors.append(1)
+    data.append(1)
+
+
 def test_choice(monkeypatch: pytest.MonkeyPatch) -> None:
     """The loop in C is used where it is installed, unless the environment forbids it."""
     monkeypatch.setitem(sys.modules, "pogo_speedups", compiled_speedups())

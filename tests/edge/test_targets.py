@@ -1,5 +1,6 @@
 import asyncio
 import contextlib
+import os
 import socket
 from collections.abc import AsyncIterator
 from typing import cast
@@ -188,10 +189,64 @@ async def test_slow_readers_get_everything_in_order(peers: Peers) -> None:
     expected += b"!"
     assert bytes(expected) == await slow.read(len(expected))
     await eventually(lambda: not slow.writer.paused)
+    assert slow.writer.fd >= 0
     targets.write(0, 3, b"again", 1)
     assert b"again" == await slow.read(5)
     for task in reading:
         task.cancel()
+
+
+async def test_nothing_follows_the_end_of_a_slow_reader(peers: Peers) -> None:
+    """What waited is read; that nothing waits any more does not begin it anew."""
+    one, slow = [await peers.connect() for _ in range(2)]
+    targets = Targets((one.writer, slow.writer))
+    size = await _pause(slow)
+    slow.writer.end_writing()
+    await slow.read(size)
+    await eventually(lambda: not slow.writer.paused)
+    targets.write(0, 2, b"news", 1)
+    slow.writer.abort()
+
+    assert b"" == await asyncio.wait_for(slow.reader.read(), TIMEOUT)
+    assert b"news" == await one.read(4)
+
+
+async def test_where_everyone_has_to_wait(peers: Peers, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The kernel is not asked for what cannot be written directly: with TLS, that is everything."""
+    two = [await peers.connect() for _ in range(2)]
+    targets = Targets(tuple(peer.writer for peer in two))
+    sizes = [await _pause(peer) for peer in two]
+    calls: list[object] = []
+    with monkeypatch.context() as patch:
+        patch.setattr(targets_module, "send_all", lambda *arguments: calls.append(arguments))
+        targets.write(0, 1, b"news", 1)
+        targets.write(1, 2, b"news", 1)
+
+    assert [] == calls
+    for peer, size in zip(two, sizes, strict=True):
+        assert b"news" == (await peer.read(size + 4))[-4:]
+
+
+async def test_who_cannot_be_written_to_is_dropped(peers: Peers) -> None:
+    """The others do not notice."""
+    three = [await peers.connect() for _ in range(3)]
+    targets = Targets(tuple(peer.writer for peer in three))
+    with socket.socket(fileno=os.dup(three[1].writer.fd)) as ours:
+        ours.shutdown(socket.SHUT_WR)
+    targets.write(0, 3, b"news", 1)
+
+    await asyncio.wait_for(three[1].writer.lost.wait(), TIMEOUT)
+    for peer in (three[0], three[2]):
+        assert b"news" == await peer.read(4)
+
+
+async def _pause(peer: Peer) -> int:
+    """Write until bytes have to wait; returns how many were written."""
+    size = 0
+    while not peer.writer.paused:
+        peer.writer.send(b"x" * 100_000)
+        size += 100_000
+    return size
 
 
 def _new_socket() -> socket.socket:

@@ -93,6 +93,15 @@ def test_a_whole_message_needs_no_reader(message: bytes, mask: bytes) -> None:
     assert message == readers.whole_message(data)
 
 
+@pytest.mark.parametrize("size", [0, 1, 125, 126, 127, 128, 300, 65_535])
+def test_a_whole_message_of_every_length_class(size: int) -> None:
+    """Where the length takes another form, and up to the largest that is allowed."""
+    message = b"x" * size
+    data = Frame(Opcode.TEXT, message).serialize(mask=True)
+
+    assert message == FrameReaders(65_535).whole_message(data)
+
+
 @given(data=st.binary(max_size=40))
 def test_anything_else_needs_a_reader(data: bytes) -> None:
     """What is taken for a whole message is one."""

@@ -29,6 +29,7 @@ class Channel:
     __slots__ = (
         "_fanout",
         "_index",
+        "_left",
         "_max_backlog",
         "_metrics",
         "_pending",
@@ -69,9 +70,11 @@ class Channel:
         # By connection, the pending frames (by index) that it must not get.
         self._skips: dict[Connection, set[int]] = {}
         # The round that is being written: its bytes, the number of messages in them, and those
-        # of its subscribers that get something else; `_index` is how far it has come.
+        # of its subscribers that get something else, or have left since it began; `_index` is how
+        # far it has come.
         self._round: tuple[bytes, int, Targets] | None = None
         self._special: dict[Connection, tuple[bytes, int]] = {}
+        self._left: dict[Connection, None] = {}
         self._index = 0
 
     @property
@@ -106,6 +109,9 @@ class Channel:
             del self._subscribers[connection]
             self._targets = None
             self._skips.pop(connection, None)
+            self._special.pop(connection, None)
+            if self._round is not None:
+                self._left[connection] = None
 
     def deliver(self, frame: bytes, exclude: Connection | None = None) -> None:
         """Have an event written to all subscribers but one, in the next turn.
@@ -144,12 +150,17 @@ class Channel:
         data, messages, targets = self._round
         start = self._index
         stop = min(start + budget, len(targets))
-        if stop > start:
-            targets.write(start, stop, data, messages)
-        self._metrics.messages_out += (stop - start) * messages
+        part, first, last = targets, start, stop
+        if self._left:
+            part = targets.part(start, stop, without=self._left)
+            first, last = 0, len(part)
+        if last > first:
+            part.write(first, last, data, messages)
+        self._metrics.messages_out += (last - first) * messages
         if stop == len(targets):
             self._write_special()
             self._round = None
+            self._left = {}
         self._index = stop
         return max(stop - start, 1)
 
@@ -188,13 +199,10 @@ class Channel:
 
     def _write_special(self) -> None:
         """Write to those who do not get all of the round's messages."""
-        if not self._special:
-            return
-        special, self._special = self._special, {}
-        for connection, (data, messages) in special.items():
-            if connection in self._subscribers:
-                connection.deliver(data, messages)
-                self._metrics.messages_out += messages
+        while self._special:
+            connection, (data, messages) = self._special.popitem()
+            connection.deliver(data, messages)
+            self._metrics.messages_out += messages
 
 
 def _frames_of_a_round(pending: list[bytes]) -> int:

@@ -157,6 +157,8 @@ class FramedSocket(SocketWriter):
             # It and its parser, a generator, refer to each other: else they would have to wait for
             # the collector, and for ever where it was told to leave them alone.
             reader.parser.close()
+            # So do a violation's traceback and it.
+            reader.parser_exc = None
         self.leave()
 
     def _frame_received(self, frame: Frame) -> None:

@@ -1,8 +1,8 @@
 """The innermost loop of the edge: the same bytes, straight to the kernel, for many sockets.
 
 The distribution `pogo-speedups` (the folder `speedups/`) has this loop in C. Where it is installed
-it is used, unless the environment says `POGO_PURE_PYTHON=1`. Both make the same system calls in
-the same order, and one suite of tests runs on both.
+it is used, unless the environment says `POGO_PURE_PYTHON=1`. Both make one system call for each
+socket, in the same order, and one suite of tests runs on both.
 """
 
 import importlib

@@ -1,6 +1,7 @@
 """Connections that are written to together, with their descriptors side by side."""
 
 from array import array
+from collections.abc import Collection
 
 from pogo.edge.sending import send_all
 from pogo.edge.writer import FD_CHANGES, SocketWriter
@@ -18,6 +19,7 @@ class Targets:
 
     def __init__(self, connections: tuple[SocketWriter, ...]) -> None:
         self._connections = connections
+        # None where no connection can be written to directly, as with TLS.
         self._descriptors: array[int] | None = None
         # The change of descriptors after which they were read.
         self._read_at: object = None
@@ -31,24 +33,39 @@ class Targets:
         if len(connections) == 1:
             connections[0].deliver(data, messages)
             return
-        short = send_all(self._descriptors_of(start, stop), data)
+        descriptors = self._descriptors_of(start, stop)
+        if descriptors is None:
+            for target in connections[start:stop]:
+                target.enqueue(data, messages)
+            return
+        short = send_all(descriptors, data)
         if short:
             part = connections[start:stop]
             _see_to([(part[position], taken) for position, taken in short], data, messages)
 
-    def _descriptors_of(self, start: int, stop: int) -> "array[int]":
+    def part(self, start: int, stop: int, without: Collection[object]) -> "Targets":
+        """Return the connections from `start` to `stop` but for some."""
+        part = self._connections[start:stop]
+        return Targets(tuple(target for target in part if target not in without))
+
+    def _descriptors_of(self, start: int, stop: int) -> "array[int] | None":
         """Return descriptors as they are now; -1 for what cannot be written to directly."""
-        connections, descriptors = self._connections, self._descriptors
-        if descriptors is None or self._read_at is not FD_CHANGES.latest:
+        if self._read_at is not FD_CHANGES.latest:
             if start:
                 # In the middle of a round, there is no use for those that were written to.
-                return array("i", [target.fd for target in connections[start:stop]])
+                return _read_descriptors(self._connections[start:stop])
             self._read_at = FD_CHANGES.latest
-            descriptors = array("i", [target.fd for target in connections])
-            self._descriptors = descriptors
-        if stop - start == len(descriptors):
+            self._descriptors = _read_descriptors(self._connections)
+        descriptors = self._descriptors
+        if descriptors is None or stop - start == len(descriptors):
             return descriptors
         return descriptors[start:stop]
+
+
+def _read_descriptors(connections: tuple[SocketWriter, ...]) -> "array[int] | None":
+    """Return descriptors, if any connection can be written to directly."""
+    descriptors = [target.fd for target in connections]
+    return array("i", descriptors) if any(fd >= 0 for fd in descriptors) else None
 
 
 def _see_to(short: list[tuple[SocketWriter, int]], data: bytes, messages: int) -> None:
