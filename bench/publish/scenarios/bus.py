@@ -35,7 +35,7 @@ _ROUNDS = 5
 _TARGETS = {
     "memory": Target(0.4),
     "subscribing": Target(4),
-    "messages": Target(300_000, at_least=True),
+    "messages": Target(250_000, at_least=True),
 }
 
 
