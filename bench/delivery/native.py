@@ -1,15 +1,15 @@
 """The programs in C: clients that count, and the limit that a server is compared with."""
 
-import asyncio
-import contextlib
 import shutil
 import subprocess
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Self, TypeVar
 
 import msgspec
 
 from bench.cluster import BenchError
+from bench.piped import Piped
 
 _SOURCES = Path(__file__).parent / "native"
 _BUILT = Path(__file__).parents[2] / ".make" / "bench"
@@ -22,7 +22,6 @@ _PROGRAMS = {
 }
 _LIBRARIES = {"load-tls": ("-lssl", "-lcrypto")}
 _FLAGS = ("-std=gnu11", "-D_GNU_SOURCE", "-O2", "-Wall", "-Wextra")
-_STOP_TIMEOUT = 5.0
 _SPARE = 30.0
 """Seconds that an answer may take beyond the time that was asked for."""
 
@@ -106,64 +105,24 @@ def build(name: str) -> Path:
     return program
 
 
-class _Program:
-    """A process that is told what to do, line by line. It ends when its standard input does."""
+class _Program(Piped):
+    """One of these programs."""
 
     def __init__(self, name: str, *arguments: str) -> None:
-        self._name = name
+        super().__init__(name)
         self._arguments = arguments
-        self._process: asyncio.subprocess.Process | None = None
 
-    async def __aenter__(self) -> Self:
-        self._process = await asyncio.create_subprocess_exec(
-            build(self._name),
-            *self._arguments,
-            stdin=asyncio.subprocess.PIPE,
-            stdout=asyncio.subprocess.PIPE,
-            # Ctrl-C is for the measuring process alone.
-            start_new_session=True,
-        )
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        process = self._running
-        assert process.stdin is not None
-        process.stdin.close()
-        try:
-            await asyncio.wait_for(process.wait(), _STOP_TIMEOUT)
-        except TimeoutError:
-            process.kill()
-            await process.wait()
-
-    @property
-    def pid(self) -> int:
-        """The process id."""
-        return self._running.pid
+    def command(self) -> Sequence[str]:
+        """Return what is run."""
+        return str(build(self._name)), *self._arguments
 
     async def _ask(self, line: str, kind: type[_Reply], seconds: float = 0) -> _Reply:
         """Have something done that may take so long, and wait until it is."""
-        process = self._running
-        assert process.stdin is not None
-        process.stdin.write(f"{line}\n".encode())
-        with contextlib.suppress(ConnectionError):
-            await process.stdin.drain()
+        await self.tell(line.encode())
         return await self._answer(kind, seconds)
 
     async def _answer(self, kind: type[_Reply], seconds: float = 0) -> _Reply:
-        process = self._running
-        assert process.stdout is not None
-        try:
-            line = await asyncio.wait_for(process.stdout.readline(), seconds + _SPARE)
-        except TimeoutError:
-            raise BenchError(f"{self._name} does not answer") from None
-        if not line:
-            raise BenchError(f"{self._name} has ended")
-        return msgspec.json.decode(line, type=kind)
-
-    @property
-    def _running(self) -> asyncio.subprocess.Process:
-        assert self._process is not None
-        return self._process
+        return msgspec.json.decode(await self.answer(seconds + _SPARE), type=kind)
 
 
 class Load(_Program):

@@ -7,17 +7,16 @@ import asyncio
 import random
 import sys
 import time
-from pathlib import Path
-from typing import Self
+from collections.abc import Sequence
 
 import msgspec
 
 from bench.cluster import BenchError
+from bench.piped import Piped
 from pogo.client import AsyncClient, Event, PublishError
 from pogo.pusher.frames import encode_event
 
 EVENT = "event"
-_STOP_TIMEOUT = 5.0
 _FILL = "1"
 _SEED = 1
 
@@ -49,38 +48,16 @@ class Published(msgspec.Struct, frozen=True):
     failed: str = ""
 
 
-class Publisher:
+class Publisher(Piped):
     """The process, as whoever measures sees it."""
 
     def __init__(self, broker: str, app: str, secret: str) -> None:
+        super().__init__("the publisher")
         self._arguments = (broker, app, secret)
-        self._process: asyncio.subprocess.Process | None = None
 
-    async def __aenter__(self) -> Self:
-        self._process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "bench.delivery.publisher", *self._arguments),
-            cwd=Path(__file__).parents[2],
-            stdin=asyncio.subprocess.PIPE,
-            stdout=asyncio.subprocess.PIPE,
-            start_new_session=True,
-        )
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        assert self._process is not None
-        assert self._process.stdin is not None
-        self._process.stdin.close()
-        try:
-            await asyncio.wait_for(self._process.wait(), _STOP_TIMEOUT)
-        except TimeoutError:
-            self._process.kill()
-            await self._process.wait()
-
-    @property
-    def pid(self) -> int:
-        """The process id."""
-        assert self._process is not None
-        return self._process.pid
+    def command(self) -> Sequence[str]:
+        """Return what is run."""
+        return sys.executable, "-m", "bench.delivery.publisher", *self._arguments
 
     async def publish(self, job: Job) -> Published:
         """Publish, and wait until the broker has confirmed all.
@@ -88,15 +65,8 @@ class Publisher:
         Raises:
             BenchError: It has not.
         """
-        assert self._process is not None
-        assert self._process.stdin is not None
-        assert self._process.stdout is not None
-        self._process.stdin.write(msgspec.json.encode(job) + b"\n")
-        await self._process.stdin.drain()
-        line = await self._process.stdout.readline()
-        if not line:
-            raise BenchError("the publisher has ended")
-        published = msgspec.json.decode(line, type=Published)
+        await self.tell(msgspec.json.encode(job))
+        published = msgspec.json.decode(await self.answer(within=None), type=Published)
         if published.failed:
             raise BenchError(f"the publisher: {published.failed}")
         return published

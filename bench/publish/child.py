@@ -3,19 +3,17 @@
 import asyncio
 import logging
 import sys
-from collections.abc import Awaitable, Callable
-from pathlib import Path
-from typing import Generic, Self, TypeVar
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Generic, TypeVar
 
 import msgspec
 import structlog
 import uvloop
 
 from bench.cluster import BenchError
+from bench.piped import Piped
 
-_STOP_TIMEOUT = 5.0
 _JOB_TIMEOUT = 60.0
-_MAX_LINE = 1024 * 1024
 
 _Job = TypeVar("_Job", bound=msgspec.Struct)
 _Reply = TypeVar("_Reply", bound=msgspec.Struct)
@@ -27,8 +25,8 @@ class _Failed(msgspec.Struct, frozen=True):
     failed: str = ""
 
 
-class Child(Generic[_Job, _Reply]):
-    """A process, as whoever measures sees it. It ends when its standard input does.
+class Child(Piped, Generic[_Job, _Reply]):
+    """A process, as whoever measures sees it.
 
     Args:
         module: What it runs, with `do_jobs`.
@@ -36,37 +34,13 @@ class Child(Generic[_Job, _Reply]):
     """
 
     def __init__(self, module: str, reply: type[_Reply], *arguments: str) -> None:
-        self._module = module
+        super().__init__(module)
         self._reply = reply
         self._arguments = arguments
-        self._process: asyncio.subprocess.Process | None = None
 
-    async def __aenter__(self) -> Self:
-        self._process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", self._module, *self._arguments),
-            cwd=Path(__file__).parents[2],
-            stdin=asyncio.subprocess.PIPE,
-            stdout=asyncio.subprocess.PIPE,
-            limit=_MAX_LINE,
-            # Ctrl-C is for the measuring process alone.
-            start_new_session=True,
-        )
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        process = self._running
-        assert process.stdin is not None
-        process.stdin.close()
-        try:
-            await asyncio.wait_for(process.wait(), _STOP_TIMEOUT)
-        except TimeoutError:
-            process.kill()
-            await process.wait()
-
-    @property
-    def pid(self) -> int:
-        """The process id."""
-        return self._running.pid
+    def command(self) -> Sequence[str]:
+        """Return what is run."""
+        return sys.executable, "-m", self._name, *self._arguments
 
     async def do(self, job: _Job, within: float = _JOB_TIMEOUT) -> _Reply:
         """Have a job done, and wait until it is.
@@ -74,25 +48,12 @@ class Child(Generic[_Job, _Reply]):
         Raises:
             BenchError: It could not be done, or not within so many seconds.
         """
-        process = self._running
-        assert process.stdin is not None
-        assert process.stdout is not None
-        process.stdin.write(msgspec.json.encode(job) + b"\n")
-        try:
-            line = await asyncio.wait_for(process.stdout.readline(), within)
-        except TimeoutError:
-            raise BenchError(f"{self._module} does not answer") from None
-        if not line:
-            raise BenchError(f"{self._module} has ended")
+        await self.tell(msgspec.json.encode(job))
+        line = await self.answer(within)
         failed = msgspec.json.decode(line, type=_Failed).failed
         if failed:
-            raise BenchError(f"{self._module}: {failed}")
+            raise BenchError(f"{self._name}: {failed}")
         return msgspec.json.decode(line, type=self._reply)
-
-    @property
-    def _running(self) -> asyncio.subprocess.Process:
-        assert self._process is not None
-        return self._process
 
 
 def do_jobs(
