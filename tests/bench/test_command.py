@@ -4,32 +4,19 @@ import asyncio
 import contextlib
 import json
 import signal
-import sys
-from asyncio.subprocess import PIPE, STDOUT, Process
-from collections.abc import AsyncIterator
+from asyncio.subprocess import Process
 from pathlib import Path
 
-ROOT = Path(__file__).parents[2]
+from tests.bench import command
+
 TIMEOUT = 60.0
 INTERRUPTED = 130
 
 
-@contextlib.asynccontextmanager
-async def running(folder: Path, *arguments: str) -> AsyncIterator[Process]:
+def running(folder: Path, *arguments: str) -> contextlib.AbstractAsyncContextManager[Process]:
     """Run the command with very few clients, and write to a folder."""
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "bench", *arguments),
-        *("--seconds", "0.1", "--scale", "0.001", "--out", str(folder)),
-        cwd=ROOT,
-        stdout=PIPE,
-        stderr=STDOUT,
-    )
-    try:
-        yield process
-    finally:
-        if process.returncode is None:
-            process.terminate()
-            await asyncio.wait_for(process.wait(), TIMEOUT)
+    few = ("--seconds", "0.1", "--scale", "0.001", "--out", str(folder))
+    return command.running("bench", *arguments, *few, patience=TIMEOUT)
 
 
 async def output_until(process: Process, text: str) -> str:

@@ -1,17 +1,16 @@
 """A soak of a minute."""
 
 import asyncio
-import contextlib
 import json
 import signal
-import sys
-from asyncio.subprocess import PIPE, STDOUT, Process
-from collections.abc import AsyncIterator
+from asyncio.subprocess import Process
+from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[2]
+from tests.bench import command
+
 TIMEOUT = 160.0
 INTERRUPTED = 130
 BOUND = 5
@@ -20,22 +19,10 @@ BOUND = 5
 pytestmark = [pytest.mark.load, pytest.mark.timeout(240)]
 
 
-@contextlib.asynccontextmanager
-async def soaking(folder: Path, *arguments: str) -> AsyncIterator[Process]:
+def soaking(folder: Path, *arguments: str) -> AbstractAsyncContextManager[Process]:
     """Run a soak that samples every second, and writes to a folder."""
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "bench.soak", "--out", str(folder), "--seed", "1"),
-        *("--every", "1", "--bound", str(BOUND), *arguments),
-        cwd=ROOT,
-        stdout=PIPE,
-        stderr=STDOUT,
-    )
-    try:
-        yield process
-    finally:
-        if process.returncode is None:
-            process.terminate()
-            await asyncio.wait_for(process.wait(), TIMEOUT)
+    short = ("--out", str(folder), "--seed", "1", "--every", "1", "--bound", str(BOUND))
+    return command.running("bench.soak", *short, *arguments, patience=TIMEOUT)
 
 
 @pytest.mark.parametrize("bus", ["nats", "redis", "memory"])
