@@ -3,6 +3,8 @@
     with running_engine() as engine:
         engine.docker("ps")
 
+As a program it says whether there can be one: its exit code is 3 where there cannot.
+
 Ours keeps its images in .make/, so that the next run has them. It needs root, and gives containers
 no way out of their networks: it changes no rule of the machine's firewall.
 """
@@ -10,12 +12,15 @@ no way out of their networks: it changes no rule of the machine's firewall.
 import os
 import re
 import shutil
+import signal
 import subprocess
+import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from tests.deploy.compose import ROOT, compose_config
@@ -24,6 +29,7 @@ DATA = ROOT / ".make" / "engine-data"
 START_TIMEOUT = 30.0
 STOP_TIMEOUT = 30.0
 _COMMAND_TIMEOUT = 60.0
+_NO_ENGINE = 3
 # From nothing: a Debian, and five images made from it.
 _IMAGES_TIMEOUT = 900.0
 _LOOK_AGAIN = 0.2
@@ -110,8 +116,8 @@ def _bases(dockerfile: Path) -> set[str]:
 
 
 @contextmanager
-def running_engine() -> Iterator[Engine]:
-    """Find the engine that runs here, or run one.
+def running_engine(data: Path = DATA) -> Iterator[Engine]:
+    """Find the engine that runs here, or run one that keeps what it has in a folder.
 
     Raises:
         NoEngineError: That cannot be.
@@ -120,7 +126,7 @@ def running_engine() -> Iterator[Engine]:
     if _answers(engine):
         yield engine
         return
-    with _own_engine() as own:
+    with _own_engine(data) as own:
         yield own
 
 
@@ -144,26 +150,39 @@ def _answers(engine: Engine) -> bool:
 
 
 @contextmanager
-def _own_engine() -> Iterator[Engine]:
+def _own_engine(data: Path) -> Iterator[Engine]:
     dockerd = shutil.which("dockerd", path=_path())
     if dockerd is None:
         raise NoEngineError("no container engine runs here, and there is no dockerd to start")
     if os.geteuid() != 0:
         raise NoEngineError("no container engine runs here, and root alone can start one")
-    DATA.mkdir(parents=True, exist_ok=True)
-    address = f"unix://{DATA}/docker.sock"
-    command = [
-        *(dockerd, "--host", address, "--pidfile", str(DATA / "dockerd.pid")),
-        *("--data-root", str(DATA / "data"), "--exec-root", str(DATA / "exec")),
-        *("--iptables=false", "--ip6tables=false", "--bridge=none"),
-    ]
-    environment = {"PATH": _path(), **_inherited(), "DOCKER_HOST": address}
-    log = DATA / "dockerd.log"
+    data.mkdir(parents=True, exist_ok=True)
+    _end_leftover(data)
+    # Its sockets have short names only, wherever the tree is.
+    with TemporaryDirectory(prefix="pogo-engine-") as sockets:
+        address = f"unix://{sockets}/docker.sock"
+        command = [
+            *(dockerd, "--host", address, "--pidfile", str(data / "dockerd.pid")),
+            *("--data-root", str(data / "data"), "--exec-root", f"{sockets}/exec"),
+            *("--iptables=false", "--ip6tables=false", "--bridge=none"),
+        ]
+        engine = Engine({"PATH": _path(), **_inherited(), "DOCKER_HOST": address})
+        try:
+            with _running(command, engine, data / "dockerd.log"):
+                yield engine
+        finally:
+            # Else the folder could not be removed.
+            umount = ["umount", f"{sockets}/exec/netns/default"]
+            subprocess.run(umount, capture_output=True, check=False)
+
+
+@contextmanager
+def _running(command: Sequence[str], engine: Engine, log: Path) -> Iterator[None]:
     with log.open("wb") as stream:
-        process = subprocess.Popen(command, env=environment, stdout=stream, stderr=stream)
+        process = subprocess.Popen(command, env=engine.environment, stdout=stream, stderr=stream)
     try:
-        _wait_until_up(Engine(environment), process, log)
-        yield Engine(environment)
+        _wait_until_up(engine, process, log)
+        yield
     finally:
         process.terminate()
         try:
@@ -171,10 +190,23 @@ def _own_engine() -> Iterator[Engine]:
         finally:
             process.kill()
             process.wait()
-        # Else the folder could not be removed.
-        subprocess.run(
-            ["umount", str(DATA / "exec" / "netns" / "default")], capture_output=True, check=False
-        )
+
+
+def _end_leftover(data: Path) -> None:
+    """End the engine of a run that was killed: two cannot have one folder."""
+    try:
+        pid = int((data / "dockerd.pid").read_text())
+        command = Path(f"/proc/{pid}/cmdline").read_text()
+    except FileNotFoundError:
+        return
+    if str(data) not in command:
+        return
+    os.kill(pid, signal.SIGTERM)
+    deadline = time.monotonic() + STOP_TIMEOUT
+    while Path(f"/proc/{pid}").exists():
+        if time.monotonic() > deadline:
+            raise NoEngineError(f"the engine of another run does not end: process {pid}")
+        time.sleep(_LOOK_AGAIN)
 
 
 def _wait_until_up(engine: Engine, process: "subprocess.Popen[bytes]", log: Path) -> None:
@@ -184,3 +216,17 @@ def _wait_until_up(engine: Engine, process: "subprocess.Popen[bytes]", log: Path
             return
         time.sleep(_LOOK_AGAIN)
     raise NoEngineError(f"dockerd did not start:\n{log.read_text()[-2000:]}")
+
+
+def main() -> int:
+    """Start an engine, if none runs, and stop it."""
+    try:
+        with running_engine(*map(Path, sys.argv[1:])):
+            return 0
+    except NoEngineError as error:
+        sys.stdout.write(f"{error}\n")
+        return _NO_ENGINE
+
+
+if __name__ == "__main__":
+    sys.exit(main())
