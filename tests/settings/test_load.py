@@ -310,6 +310,17 @@ def test_two_apps_may_share_neither_id_nor_key(write: Path) -> None:
     assert ("pogo.toml: apps: 2 apps have the id '1'; 2 apps have the key '2'",) == _problems()
 
 
+def test_a_secret_is_rotated_in_the_environment() -> None:
+    """Where containers have one app and no file; an empty variable is none."""
+    app = {"POGO_APP_ID": "1", "POGO_APP_SECRET": "new"}
+    (both,) = load_settings(None, {**app, "POGO_APP_PREVIOUS_SECRET": "old"}).apps
+    (one,) = load_settings(None, {**app, "POGO_APP_PREVIOUS_SECRET": ""}).apps
+
+    assert both.previous_secret is not None
+    assert "old" == both.previous_secret.get_secret_value()
+    assert one.previous_secret is None
+
+
 @pytest.mark.parametrize("given", [{"WS_APP_ID": "1"}, {"POGO_APP_KEY": "k"}])
 def test_half_an_app_is_an_error(given: dict[str, str]) -> None:
     """An id without a secret is not quietly dropped."""

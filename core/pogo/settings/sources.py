@@ -15,7 +15,12 @@ DEFAULT_CONFIG = Path("pogo.toml")
 PREFIX = "POGO_"
 """Every setting is the environment variable of this prefix and its name in capitals."""
 
-ONE_APP = {"app_id": "id", "app_key": "key", "app_secret": "secret"}
+ONE_APP = {
+    "app_id": "id",
+    "app_key": "key",
+    "app_secret": "secret",
+    "app_previous_secret": "previous_secret",
+}
 """Names that make up one app, for those who have only one, and the fields of `App` they set."""
 
 KNOWN_NAMES = (*Settings.model_fields, *ONE_APP)
@@ -28,7 +33,7 @@ OF_AN_APP = "is a setting of an app: write it into an [[apps]] table"
 """What is wrong with one of `APP_ONLY` at the top of the file, or in the environment."""
 
 _APP_FAMILIES = (
-    {"app_id": "POGO_APP_ID", "app_key": "POGO_APP_KEY", "app_secret": "POGO_APP_SECRET"},
+    {name: PREFIX + name.upper() for name in ONE_APP},
     {"app_id": "WS_APP_ID", "app_secret": "WS_APP_SECRET"},
     {"app_id": "REVERB_APP_ID", "app_key": "REVERB_APP_KEY", "app_secret": "REVERB_APP_SECRET"},
 )
@@ -151,7 +156,7 @@ class Sources:
                 break
 
     def _add_one_app(self) -> None:
-        """Turn `app_id`, `app_key` and `app_secret` into an entry of `apps`.
+        """Turn `app_id`, `app_key` and the secrets into an entry of `apps`.
 
         They go into the app of that id where there is one, and else become the last one.
         """
