@@ -22,6 +22,8 @@ GENERATED := $(DONE)/proto
 # tests of whole files. JOBS=0 runs them in one.
 JOBS ?= 3
 PARALLEL = -n $(JOBS) --dist loadfile
+# Those that compute as well: browsers, and PHP.
+PARALLEL_2 = -n $(if $(filter 0,$(JOBS)),0,2) --dist loadfile
 PHP_FILES := find php tests bench -name '*.php' -not -path '*/node_modules/*'
 # Where Debian's newer PHP and Laravel are installed; CI may keep it between runs.
 LARAVEL13 ?= $(DONE)/laravel13
@@ -61,18 +63,18 @@ php: $(DONE)/php ## Check the PHP package: syntax, style, and the tests that nee
 	phpunit --configuration php/tests/Laravel/phpunit.xml
 
 e2e: $(DONE)/dev $(DONE)/servers $(DONE)/php $(DONE)/browser $(CLIENTS) ## Run pusher-js, Laravel Echo and Chromium against real servers
-	$(BIN)/pytest -m 'not chaos and not load' $(E2E)
+	$(BIN)/pytest $(PARALLEL_2) -m 'not chaos and not load' $(E2E)
 
 test-laravel13: $(DONE)/dev $(DONE)/servers $(DONE)/php $(DONE)/browser $(CLIENTS) ## Run the tests of the Laravel driver on Laravel 13, in a chroot that root makes
 	scripts/with-laravel13 $(LARAVEL13) $(BIN)/pytest \
 	  tests/laravel tests/php_worker/test_laravel.py $(E2E)/test_laravel.py
 
 test-php: $(DONE)/dev $(DONE)/servers $(DONE)/php $(CLIENTS) ## Publish, sign and broadcast from PHP and Laravel, against real servers
-	$(BIN)/pytest $(PHP_TESTS)
+	$(BIN)/pytest $(PARALLEL_2) $(PHP_TESTS)
 
 test-cluster: $(DONE)/dev $(DONE)/servers $(DONE)/browser $(CLIENTS) ## Kill, freeze and cut off nodes of clusters, and see that presence stays true
 	$(BIN)/pytest $(addprefix --ignore=,$(CLUSTER_WAITING)) $(CLUSTER)
-	$(BIN)/pytest -n 2 $(CLUSTER_WAITING)
+	$(BIN)/pytest -n 4 $(CLUSTER_WAITING)
 
 test-chaos: $(DONE)/dev $(DONE)/servers $(DONE)/prometheus ## Kill servers for minutes and see that no promise breaks
 	$(BIN)/pytest -n 2 -m chaos

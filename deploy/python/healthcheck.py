@@ -1,29 +1,53 @@
 """Whether the service in this container is up: exit code 0 if its `/up` answers 200, else 1.
 
-It imports little, as it runs every few seconds in every container.
+It imports little, as it runs every few seconds in every container. Of the settings it reads two, as
+the service does: `port`, and whether there is a `tls_cert`.
 """
 
 import os
 import socket
 import sys
+from pathlib import Path
 
 _TIMEOUT = 2.0
+_CONFIG = Path("pogo.toml")
 
 
-def status(port: int) -> bytes:
+def setting(name: str) -> str:
+    """Return a setting of the environment or of pogo.toml; empty where neither has it."""
+    given = os.environ.get(f"POGO_{name.upper()}")
+    if not given and _CONFIG.exists():
+        import tomllib
+
+        given = str(tomllib.loads(_CONFIG.read_text()).get(name, ""))
+    return given or ""
+
+
+def status(port: int, *, tls: bool) -> bytes:
     """Ask this machine's `/up`, and return the first line of the answer.
 
     Raises:
         OSError: Nothing listens, or it does not answer in time.
     """
-    with socket.create_connection(("127.0.0.1", port), _TIMEOUT) as connection:
+    with socket.create_connection(("127.0.0.1", port), _TIMEOUT) as plain:
+        connection = _encrypted(plain) if tls else plain
         connection.sendall(b"GET /up HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
         return connection.recv(4096).partition(b"\r\n")[0]
 
 
+def _encrypted(plain: socket.socket) -> socket.socket:
+    import ssl
+
+    # It asks itself, by an address that no certificate has.
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    return context.wrap_socket(plain)
+
+
 if __name__ == "__main__":
     try:
-        answer = status(int(os.environ.get("POGO_PORT") or 8080))
+        answer = status(int(setting("port") or 8080), tls=bool(setting("tls_cert")))
     except OSError as error:
         sys.exit(str(error))
     print(answer.decode("latin-1"))  # noqa: T201 (`docker inspect` shows it)

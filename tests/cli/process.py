@@ -1,11 +1,11 @@
-"""The `pogo` command as a process of its own, in an environment of its own."""
+"""The `pogo` command, or what a user types, as a process in an environment of its own."""
 
 import asyncio
 import json
 import os
 import signal
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -47,12 +47,13 @@ class Pogo:
 
     async def __aenter__(self) -> Self:
         self.process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "pogo.cli", *self._args),
+            *self._command(),
             cwd=self._directory,
             env=self._env,
             stdin=asyncio.subprocess.DEVNULL,
             stdout=self._stdout,
             stderr=asyncio.subprocess.PIPE,
+            start_new_session=True,
         )
         streams = [(self.process.stdout, self.out), (self.process.stderr, self.err)]
         self._readers = asyncio.gather(
@@ -67,9 +68,12 @@ class Pogo:
         traceback: TracebackType | None,
     ) -> None:
         if self.process.returncode is None:
-            self.process.kill()
+            os.killpg(self.process.pid, signal.SIGKILL)
         await self.process.wait()
         await self._readers
+
+    def _command(self) -> Sequence[str]:
+        return (sys.executable, "-m", "pogo.cli", *self._args)
 
     async def exit_code(self) -> int:
         """Wait until it ends by itself."""
@@ -114,6 +118,37 @@ class Pogo:
             lines.append(line.decode().rstrip("\n"))
             async with self._news:
                 self._news.notify_all()
+
+
+class Typed(Pogo):
+    """What a user types into a shell, where `pogo` is on the path and `.venv` in the directory.
+
+    Ctrl-C reaches all that runs in it, and so does its end.
+    """
+
+    def __init__(self, directory: Path, text: str, *, env: Mapping[str, str] | None = None) -> None:
+        bin_folder = Path(sys.executable).parent
+        path = os.pathsep.join([str(bin_folder), os.environ["PATH"]])
+        super().__init__(directory, text, env={"PATH": path, **(env or {})})
+        environment = directory / ".venv"
+        if not environment.exists():
+            environment.symlink_to(bin_folder.parent)
+
+    def _command(self) -> Sequence[str]:
+        return ("bash", "-e", "-c", *self._args)
+
+    def interrupt(self) -> None:
+        """Type Ctrl-C."""
+        os.killpg(self.process.pid, signal.SIGINT)
+
+
+async def run_typed(
+    directory: Path, text: str, *, env: Mapping[str, str] | None = None
+) -> tuple[int, str, str]:
+    """Type commands that end by themselves; returns the exit code and what they wrote."""
+    async with Typed(directory, text, env=env) as typed:
+        code = await typed.exit_code()
+    return code, "\n".join(typed.out), "\n".join(typed.err)
 
 
 async def run_pogo(

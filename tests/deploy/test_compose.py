@@ -1,3 +1,4 @@
+import shutil
 import subprocess
 from ipaddress import ip_address, ip_network
 from pathlib import Path
@@ -6,7 +7,9 @@ from typing import Any
 import pytest
 
 from pogo.settings import Settings, SettingsError, development_secrets, load_settings
+from tests.cli.process import run_typed
 from tests.deploy.compose import ROOT, ComposeError, compose_config, make_env
+from tests.documents import documented
 
 Service = dict[str, Any]
 
@@ -164,6 +167,17 @@ def test_make_env(tmp_path: Path, name: str) -> None:
     assert [] == development_secrets(settings)
     assert 0o600 == file.stat().st_mode & 0o777
     assert "insecure-" not in str(compose_config(env_file=file))
+
+
+async def test_make_env_as_documented(tmp_path: Path) -> None:
+    """It writes the file beside compose.yaml, for its owner alone."""
+    shutil.copytree(ROOT / "scripts", tmp_path / "scripts")
+    shutil.copy(ROOT / "Makefile", tmp_path)
+    code, _, err = await run_typed(tmp_path, documented("docs/compose.md", "Secrets", "sh"))
+
+    assert 0 == code, err
+    assert 0o600 == (tmp_path / ".env").stat().st_mode & 0o777
+    assert "POGO_ENV=production" in (tmp_path / ".env").read_text().splitlines()
 
 
 def test_make_env_keeps_what_is_there(tmp_path: Path) -> None:

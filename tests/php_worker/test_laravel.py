@@ -8,6 +8,8 @@ from typing import Any
 
 import pytest
 
+from tests.cli.process import Typed
+from tests.documents import documented, exchange
 from tests.laravel.application import Shop, install_vendor, php_path
 from tests.php_worker.fastcgi import Answer, FastCgi
 from tests.php_worker.worker import KEY, SECRET, Worker, is_alive, post, sign
@@ -203,3 +205,23 @@ def test_answers_of_all_kinds(shop: Shop, client: FastCgi) -> None:
 def test_too_large(client: FastCgi) -> None:
     """A body that is too large does not reach the application."""
     assert 413 == client.ask(post(), b"x" * 16_385).status
+
+
+async def test_the_documented_command(tmp_path: Path, vendor: Path, shop: Shop) -> None:
+    """Typed beside `vendor`, as Composer has made it, it signs for the application."""
+    socket = tmp_path / "auth.sock"
+    text = exchange(
+        documented("docs/auth-worker.md", "Booted once", "sh"),
+        {
+            "php vendor": f"exec {php_path()} vendor",
+            "/run/pogo/auth.sock": str(socket),
+            "/var/www/laravel": str(shop.directory),
+        },
+    )
+    cookie = _log_in(shop, "ada")
+    async with Typed(vendor.parent, text, env=shop.environment) as worker:
+        await worker.told("listening")
+        with FastCgi(socket) as client:
+            assert 200 == sign(client, "private-orders.1", cookie).status
+            assert 403 == sign(client, "private-orders.2", cookie).status
+        assert 0 == await worker.stop()

@@ -43,7 +43,7 @@ def _bus(request: pytest.FixtureRequest) -> str:
 def _stack(engine: Engine, bus: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     folder = tmp_path_factory.mktemp(f"stack-{bus}")
     env_file = make_env(folder / ".env") if bus == "redis" else None
-    with running_stack(engine, bus, env_file=env_file) as stack:
+    with running_stack(engine, bus, folder, env_file=env_file) as stack:
         yield stack
 
 

@@ -6,12 +6,15 @@ with running_stack(engine, "nats") as stack:
 
 import json
 import resource
+import shlex
+import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from tests.deploy.compose import ROOT, compose_command
+from tests.documents import documented
 from tests.servers import HOST, free_port
 from tests.stack.engine import Engine, EngineError
 
@@ -22,6 +25,13 @@ _UP_TIMEOUT = 180.0
 _TIMEOUT = 90.0
 _LABEL = f"label=com.docker.compose.project={PROJECT}"
 
+# What `docker` is for whoever types commands.
+_DOCKER = """\
+#!/bin/sh
+if [ "$1" = compose ]; then shift; exec {compose} "$@"; fi
+exec {docker} "$@"
+"""
+
 # Asks a service for its metrics, from within its container.
 _METRICS = (
     "import urllib.request as r;print(r.urlopen('http://127.0.0.1:9464/metrics').read().decode())"
@@ -31,8 +41,11 @@ _METRICS = (
 class Stack:
     """One stack."""
 
-    def __init__(self, engine: Engine, bus: str, *, env_file: Path | None = None) -> None:
+    def __init__(
+        self, engine: Engine, bus: str, folder: Path, *, env_file: Path | None = None
+    ) -> None:
         self._engine = engine
+        self._bus = bus
         self._port = free_port()
         hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
         self._variables = {
@@ -40,18 +53,24 @@ class Stack:
             # No container can have more than the machine.
             "POGO_NOFILE": str(min(hard, 65_536)),
             "HTTP_PORT": f"{HOST}:{self._port}",
-            "HTTPS_PORT": f"{HOST}:{free_port()}",
             # Beside those of somebody's own stack.
             "FRONT_SUBNET": "172.31.251.0/24",
             "FRONT_RANGE": "172.31.251.128/25",
             "GATEWAY_ADDRESS": "172.31.251.10",
         }
+        self._https_port = free_port()
+        self._variables["HTTPS_PORT"] = f"{HOST}:{self._https_port}"
         self._command = [
             *compose_command(env_file=env_file),
             *("--file", str(ROOT / "compose.yaml")),
             *("--file", str(ROOT / "tests" / "stack" / "compose.build.yaml")),
             *("--project-name", PROJECT),
         ]
+        self._folder = folder
+        script = folder / "docker"
+        docker = shutil.which("docker", path=engine.environment["PATH"])
+        script.write_text(_DOCKER.format(compose=shlex.join(self._command), docker=docker))
+        script.chmod(0o755)
 
     @property
     def url(self) -> str:
@@ -59,30 +78,49 @@ class Stack:
         return f"http://{HOST}:{self._port}"
 
     @property
+    def https_port(self) -> int:
+        """Where it speaks https, if it is given a name."""
+        return self._https_port
+
+    @property
     def port(self) -> int:
         """Its port."""
         return self._port
 
-    def compose(self, *arguments: str, timeout: float = _TIMEOUT) -> str:
+    def compose(self, *arguments: str, timeout: float = _TIMEOUT, **variables: str) -> str:
         """Run a command of Docker Compose, and return what it says.
 
         Raises:
             EngineError: It failed.
         """
         return self._engine.run(
-            [*self._command, *arguments], timeout=timeout, variables=self._variables
+            [*self._command, *arguments],
+            timeout=timeout,
+            variables={**self._variables, **variables},
         )
 
+    def type(self, text: str, *, timeout: float = _TIMEOUT) -> str:
+        """Run what a user types in the tree, where `docker compose` means this stack.
+
+        Raises:
+            EngineError: It failed.
+        """
+        begin = f'PATH="{self._folder}:$PATH"; cd {shlex.quote(str(ROOT))}\n'
+        command = ["bash", "-e", "-c", begin + text]
+        return self._engine.run(command, timeout=timeout, variables=self._variables)
+
     def up(self) -> None:
-        """Build the images, start everything, and wait until it is healthy.
+        """Build the images, start everything as documented, and wait until it is healthy.
 
         Raises:
             EngineError: It is not; the message is what the containers have logged.
         """
         self.compose("build", "--quiet", timeout=_BUILD_TIMEOUT)
-        scale = f"edge={EDGES}"
+        first = documented("docs/compose.md", "Try it", "sh")
+        scaled, on_redis = documented("docs/compose.md", "Try it", "sh", 2).splitlines()
         try:
-            self.compose("up", "--detach", "--wait", "--scale", scale, timeout=_UP_TIMEOUT)
+            self.type(first if self._bus == "nats" else on_redis, timeout=_UP_TIMEOUT)
+            self.type(scaled, timeout=_UP_TIMEOUT)
         except EngineError as error:
             reason = str(error).splitlines()[-1]
             logs = self.compose("logs", "--no-color", "--tail", "20")
@@ -101,6 +139,11 @@ class Stack:
         """Return all that the engine knows of a container."""
         (found,) = json.loads(self._engine.docker("inspect", container))
         return dict(found)
+
+    def environment(self, service: str) -> dict[str, str]:
+        """Return the environment of a service's containers."""
+        container = self.inspect(self.containers(service)[0])
+        return dict(line.split("=", 1) for line in container["Config"]["Env"])
 
     def kill(self, container: str) -> None:
         """End a container at once."""
@@ -131,9 +174,11 @@ class Stack:
 
 
 @contextmanager
-def running_stack(engine: Engine, bus: str, *, env_file: Path | None = None) -> Iterator[Stack]:
-    """Bring the stack up on that bus, and remove it in the end."""
-    stack = Stack(engine, bus, env_file=env_file)
+def running_stack(
+    engine: Engine, bus: str, folder: Path, *, env_file: Path | None = None
+) -> Iterator[Stack]:
+    """Bring the stack up on that bus, and remove it in the end. The folder is for a script."""
+    stack = Stack(engine, bus, folder, env_file=env_file)
     stack.down()  # what an interrupted run has left
     try:
         stack.up()

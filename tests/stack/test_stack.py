@@ -1,6 +1,8 @@
 """The whole stack in containers, used by browsers and back ends through its gateway."""
 
+import http.client
 import json
+import ssl
 import time
 import urllib.error
 import urllib.request
@@ -8,8 +10,9 @@ from collections.abc import Callable
 from http import HTTPStatus
 
 import pytest
-from pusher import Pusher
+from websockets.sync.client import connect
 
+from tests.documents import documented, exchange
 from tests.e2e.window import Window
 from tests.stack.conftest import LogIn
 from tests.stack.engine import EngineError
@@ -34,17 +37,25 @@ def _shows(window: Window, item: str) -> None:
 
 
 def _by_python(stack: Stack, item: str) -> None:
-    order = json.dumps({"item": item, "total": 2, "by": "Python"})
-    publish = ("pogo", "publish", "private-orders", "order.placed", order)
-    assert "ok\n" == stack.compose("exec", "-T", "broker", *publish)
+    publish = exchange(documented("docs/compose.md", "Try it", "sh", 1), {"Tea": item})
+    assert "ok\n" == stack.type(publish)
 
 
 def _by_http(stack: Stack, item: str) -> None:
-    broker = stack.inspect(stack.containers("broker")[0])
-    environment = dict(line.split("=", 1) for line in broker["Config"]["Env"])
+    environment = stack.environment("broker")
     app_id, key, secret = (environment[f"POGO_APP_{name}"] for name in ("ID", "KEY", "SECRET"))
-    pusher = Pusher(app_id, key, secret, host="127.0.0.1", port=stack.port, ssl=False)
-    pusher.trigger("private-orders", "order.placed", {"item": item, "total": 4, "by": "an SDK"})
+    text = exchange(
+        documented("docs/compose.md", "Try it", "python"),
+        {
+            '"1001"': repr(app_id),
+            '"desk"': repr(key),
+            '"insecure-development-secret"': repr(secret),
+            '"localhost"': '"127.0.0.1"',
+            "8080": str(stack.port),
+            "Cocoa": item,
+        },
+    )
+    exec(compile(text, "docs/compose.md", "exec"), {})  # noqa: S102 (our page)
 
 
 def _status(url: str) -> int:
@@ -161,6 +172,57 @@ def test_clients_survive_an_edge(stack: Stack, log_in: LogIn) -> None:
 
     for window in windows:
         _shows(window, "Toast afterwards")
+
+
+def test_edges_are_replaced_one_by_one(stack: Stack, log_in: LogIn) -> None:
+    """Windows see everybody all the time, and are on the new edges in the end."""
+    windows = [log_in(user) for user in ("ada", "bob", "eve")]
+    before = {name: stack.inspect(name)["Id"] for name in stack.containers("edge")}
+    stack.type(documented("docs/compose.md", "Upgrading", "sh"), timeout=300)
+    after = {stack.inspect(name)["Id"] for name in stack.containers("edge")}
+
+    assert len(before) == len(after)
+    assert after.isdisjoint(before.values())
+    for window in windows:
+        window.wait_for("#connection[data-state=connected]")
+        for user in ("ada", "bob", "eve"):
+            window.wait_for(f"#members li:text-is('{user}')")
+    _by_python(stack, "Scones from the new ones")
+    for window in windows:
+        _shows(window, "Scones from the new ones")
+
+
+def test_the_doctor_finds_nothing_wrong(stack: Stack) -> None:
+    """Asked within a container, as documented, it reaches every part."""
+    told = stack.type(documented("docs/troubleshooting.md", "What the doctor says", "sh"))
+
+    assert [] == [line for line in told.splitlines() if line.startswith("wrong")]
+    for name in ("bus", "registry", "nodes", "edge", "http api", "broker", "auth service"):
+        assert f"ok       {name} " in told
+
+
+def test_a_name_makes_it_https(stack: Stack) -> None:
+    """With SITE the gateway has a certificate, browsers are sent to https, and wss works."""
+    up = ("up", "--detach", "--wait", "--no-deps", "gateway")
+    stack.compose(*up, SITE="localhost")
+    root = "/data/caddy/pki/authorities/local/root.crt"
+    context = ssl.create_default_context(cadata=stack.compose("exec", "-T", "gateway", "cat", root))
+    key = stack.environment("broker")["POGO_APP_KEY"]
+    address = f"localhost:{stack.https_port}"
+    with connect(f"wss://{address}/app/{key}?protocol=7", ssl=context) as socket:
+        assert "pusher:connection_established" == json.loads(socket.recv())["event"]
+    with urllib.request.urlopen(f"https://{address}/", context=context) as page:
+        assert HTTPStatus.OK == page.status
+    plain = http.client.HTTPConnection("localhost", stack.port)
+    plain.request("GET", "/")
+    sent = plain.getresponse()
+    plain.close()
+
+    assert (HTTPStatus.PERMANENT_REDIRECT, "https://localhost/") == (
+        sent.status,
+        sent.headers["Location"],
+    )
+    stack.compose(*up)
 
 
 def test_nobody_was_refused_by_the_bus(stack: Stack) -> None:

@@ -1,53 +1,34 @@
 """What docs/tls.md has its readers type."""
 
-import re
-import subprocess
 from pathlib import Path
 
 import pytest
 
 from pogo.settings import load_settings
-from tests.cli.process import Pogo, run_pogo
+from tests.cli.process import Pogo, Typed, run_typed
+from tests.documents import blocks, documented
 
-PAGE = Path(__file__).parents[2] / "docs" / "tls.md"
 ANY_PORT = ("--port", "0", "--grpc-port", "0", "--metrics-port", "0")
+SAMPLES = [text for block, text in blocks().items() if block[::2] == ("docs/tls.md", "toml")]
 
 
-def _blocks(language: str) -> list[str]:
-    return re.findall(rf"^```{language}\n(.*?)^```", PAGE.read_text(), re.DOTALL | re.MULTILINE)
-
-
-@pytest.fixture(name="made")
-def _made(tmp_path: Path) -> None:
-    """Make the authority, the certificate and the settings."""
-    command = ["bash", "-e", "-c", _blocks("sh")[0]]
-    subprocess.run(command, cwd=tmp_path, check=True, capture_output=True)
-    (tmp_path / "pogo.toml").write_text(_blocks("toml")[0])
-
-
-@pytest.mark.usefixtures("made")
 async def test_the_first_steps(tmp_path: Path) -> None:
     """With what is made, the node starts, and both commands believe it."""
-    _, commands = _blocks("sh")
-    listen, publish = commands.splitlines()
-
-    assert listen == "pogo listen my-channel --ca ca.pem"
-
+    made = await run_typed(tmp_path, documented("docs/tls.md", "Try it", "sh"))
+    assert 0 == made[0], made
+    (tmp_path / "pogo.toml").write_text(documented("docs/tls.md", "Try it", "toml"))
+    listen, publish = documented("docs/tls.md", "Try it", "sh", 1).splitlines()
     async with Pogo(tmp_path, "serve", *ANY_PORT) as serve:
         await serve.logged("ready")
-        async with Pogo(tmp_path, *listen.split()[1:]) as listening:
+        async with Typed(tmp_path, listen) as listening:
             await listening.told("listening to my-channel")
 
-            assert publish == 'pogo publish my-channel hello \'{"from": "me"}\' --ca ca.pem'
-
-            words = ["my-channel", "hello", '{"from": "me"}', "--ca", "ca.pem"]
-
-            assert (0, "ok", "") == await run_pogo(tmp_path, "publish", *words)
+            assert (0, "ok", "") == await run_typed(tmp_path, publish)
 
             await listening.printed(1)
 
 
-@pytest.mark.parametrize("sample", _blocks("toml"))
+@pytest.mark.parametrize("sample", SAMPLES)
 def test_samples_are_settings(sample: str, tmp_path: Path) -> None:
     """Each sample is understood, with the values that it names."""
     config = tmp_path / "pogo.toml"
