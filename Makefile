@@ -9,6 +9,8 @@ E2E := tests/e2e
 CLUSTER := tests/cluster
 # Those of them that mostly wait; the others measure, and have the machine to themselves.
 CLUSTER_WAITING := $(CLUSTER)/test_webhooks.py $(CLUSTER)/test_rates.py
+# What a cluster of two versions does as one of a single version.
+UPGRADED := $(addprefix $(CLUSTER)/test_,delivery.py presence.py queries.py cache.py drain.py)
 # A minute each, mostly of waiting.
 SOAK_TESTS := tests/bench/test_soak.py
 # With containers.
@@ -34,7 +36,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 .DELETE_ON_ERROR:
 # What runs at the same time would only be slower, and harder to read.
 .NOTPARALLEL:
-.PHONY: help run test lint types proto proto-check unit php e2e test-php test-laravel13 test-cluster test-chaos test-load test-compose env lock check-instructions speedups bench bench-all bench-presence bench-auth bench-php soak wheel clean
+.PHONY: help run test lint types proto proto-check unit php e2e test-php test-laravel13 test-cluster test-upgrade test-chaos test-load test-compose env lock check-instructions speedups bench bench-all bench-presence bench-auth bench-php soak wheel clean
 
 help: ## List the targets
 	@sed -n 's/^\([a-z0-9-]*\):.*## /\1|/p' $(MAKEFILE_LIST) | awk -F'|' '{printf "  %-18s %s\n", $$1, $$2}'
@@ -75,6 +77,12 @@ test-php: $(DONE)/dev $(DONE)/servers $(DONE)/php $(CLIENTS) ## Publish, sign an
 test-cluster: $(DONE)/dev $(DONE)/servers $(DONE)/browser $(CLIENTS) ## Kill, freeze and cut off nodes of clusters, and see that presence stays true
 	$(BIN)/pytest $(addprefix --ignore=,$(CLUSTER_WAITING)) $(CLUSTER)
 	$(BIN)/pytest -n 4 $(CLUSTER_WAITING)
+
+test-upgrade: $(DONE)/dev $(DONE)/servers $(CLIENTS) ## Run nodes of an earlier version and of this one on one bus (FROM=revision)
+	old=$$(scripts/old-version "$(FROM)" $(DONE)/old) && for roles in edge broker; do \
+	  echo "Old: each $$roles. It is new once it was restarted."; \
+	  POGO_TEST_OLD_POGO="$$old" POGO_TEST_OLD_ROLES=$$roles $(BIN)/pytest $(UPGRADED) || exit 1; \
+	done
 
 test-chaos: $(DONE)/dev $(DONE)/servers $(DONE)/prometheus ## Kill servers for minutes and see that no promise breaks
 	$(BIN)/pytest -n 2 -m chaos

@@ -17,7 +17,7 @@ def setting(name: str) -> str:
     """Return a setting of the environment or of pogo.toml; empty where neither has it."""
     given = os.environ.get(f"POGO_{name.upper()}")
     if not given and _CONFIG.exists():
-        import tomllib
+        import tomllib  # noqa: PLC0415 (only where there is a file)
 
         given = str(tomllib.loads(_CONFIG.read_text()).get(name, ""))
     return given or ""
@@ -36,7 +36,7 @@ def status(port: int, *, tls: bool) -> bytes:
 
 
 def _encrypted(plain: socket.socket) -> socket.socket:
-    import ssl
+    import ssl  # noqa: PLC0415 (only where it is needed)
 
     # It asks itself, by an address that no certificate has.
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)

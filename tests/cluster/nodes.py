@@ -6,6 +6,7 @@ import itertools
 import os
 import signal
 import subprocess
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,10 @@ from tests.e2e.cluster import Service, ServiceError
 from tests.servers import HOST, free_port
 
 END_TIMEOUT = 20.0
+_NEW = (sys.executable, "-m", "pogo.cli")
+_OLD = os.environ.get("POGO_TEST_OLD_POGO", "")
+"""The command of an earlier version, for a cluster that is being upgraded."""
+_OLD_ROLES = os.environ.get("POGO_TEST_OLD_ROLES", "").split()
 _HTTP_TIMEOUT = 2.0
 
 
@@ -89,7 +94,10 @@ class Node:
         """Start the process, and wait until it says that it is ready."""
         assert not self.runs, f"{self.name} runs already"
         log = self._folder / f"{self.name}-{next(self._numbers)}.log"
-        life = await asyncio.to_thread(_Life, self._command, self._settings, log)
+        # An upgrade is a restart.
+        is_old = self._command in _OLD_ROLES and not self._lives
+        program = (_OLD,) if is_old else _NEW
+        life = await asyncio.to_thread(_Life, self._command, self._settings, log, program=program)
         self._lives.append(life)
 
     def kill(self) -> None:

@@ -35,7 +35,8 @@ Where there is only one, it needs no table: `app_id`, `app_key` (the id when not
 `app_secret`, in the file or from the environment. There, of `POGO_APP_ID`, `POGO_APP_KEY` and
 `POGO_APP_SECRET`; `WS_APP_ID` and `WS_APP_SECRET`; `REVERB_APP_ID`, `REVERB_APP_KEY` and
 `REVERB_APP_SECRET`, the first group of which anything is set is used. While the secret is
-[rotated](operations.md#rotating-an-apps-secret), `app_previous_secret` or `POGO_APP_PREVIOUS_SECRET`.
+[rotated](operations.md#rotating-an-apps-secret), `app_previous_secret`, or
+`POGO_APP_PREVIOUS_SECRET`, is the old one.
 
 ## Several applications
 
