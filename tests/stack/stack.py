@@ -154,12 +154,15 @@ class Stack:
         log = ["sh", "-c", 'docker logs "$1" 2>&1', "sh", container]
         return self._engine.run(log, timeout=_TIMEOUT).splitlines()
 
-    def connections(self, edge: str) -> int:
-        """Count the clients of an edge, by its metrics."""
-        page = self._engine.docker("exec", edge, "python3", "-c", _METRICS)
-        name = "pogo_websocket_connections_active"
+    def metric(self, container: str, name: str) -> int:
+        """Sum up a metric of a service."""
+        page = self._engine.docker("exec", container, "python3", "-c", _METRICS)
         values = [line.split() for line in page.splitlines() if line.startswith(name)]
         return sum(int(float(value)) for _, value in values)
+
+    def connections(self, edge: str) -> int:
+        """Count the clients of an edge, by its metrics."""
+        return self.metric(edge, "pogo_websocket_connections_active")
 
     def left_behind(self) -> Mapping[str, list[str]]:
         """Name what the engine still has of the stack."""

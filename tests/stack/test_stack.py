@@ -131,6 +131,14 @@ def test_containers_are_confined(stack: Stack) -> None:
         assert "10001\n" == stack.compose("exec", "-T", service, "id", "-u")
 
 
+def test_edges_have_their_loop_in_c(stack: Stack) -> None:
+    """It was compiled for the image, in which no compiler is left."""
+    for edge in stack.containers("edge"):
+        assert 1 == stack.metric(edge, "pogo_websocket_edge_speedups")
+    with pytest.raises(EngineError):
+        stack.compose("exec", "-T", "edge", "sh", "-c", "command -v cc gcc make")
+
+
 def test_first_line_of_the_log(stack: Stack, bus: str) -> None:
     """Who runs on the secrets of development says so first; who does not is silent about them."""
     for service in OURS:
