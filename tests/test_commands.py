@@ -28,7 +28,7 @@ RUN_BY = {
     ),
     "docker compose stop": ("tests/stack/test_stack.py", 'compose("stop")'),
     "docker compose up --wait": ("tests/stack/stack.py", 'documented("docs/compose.md", "Try it"'),
-    "docker compose up": ("tests/stack/test_stack.py", '("up", "--detach", "--wait"'),
+    "docker compose up": ("tests/stack/test_operations.py", '("up", "--detach", "--wait"'),
     "docker compose up --wait --build": ("tests/stack/stack.py", 'compose("build", "--quiet"'),
     "nats-server --jetstream": ("tests/servers.py", '"-js"'),
     "php artisan pogo:ws-install": ("tests/laravel/test_install.py", 'artisan("pogo:ws-install"'),

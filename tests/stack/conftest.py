@@ -34,12 +34,12 @@ def _engine() -> Iterator[Engine]:
         pytest.exit(f"THE STACK IS NOT TESTED: {error}", returncode=3)
 
 
-@pytest.fixture(name="bus", scope="module", params=["nats", "redis"])
+@pytest.fixture(name="bus", scope="session", params=["nats", "redis"])
 def _bus(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
 
-@pytest.fixture(name="stack", scope="module")
+@pytest.fixture(name="stack", scope="session")
 def _stack(engine: Engine, bus: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     folder = tmp_path_factory.mktemp(f"stack-{bus}")
     env_file = make_env(folder / ".env") if bus == "redis" else None

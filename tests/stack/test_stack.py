@@ -1,61 +1,26 @@
 """The whole stack in containers, used by browsers and back ends through its gateway."""
 
-import http.client
 import json
-import ssl
-import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable
 from http import HTTPStatus
 
 import pytest
-from websockets.sync.client import connect
 
-from tests.documents import documented, exchange
-from tests.e2e.window import Window
 from tests.stack.conftest import LogIn
 from tests.stack.engine import EngineError
+from tests.stack.orders import (
+    PATIENCE,
+    publish_by_http,
+    publish_by_python,
+    wait_to_show,
+    wait_until,
+)
 from tests.stack.stack import EDGES, Stack
 
 pytestmark = [pytest.mark.stack, pytest.mark.timeout(1800)]
 
 OURS = ("edge", "broker", "authsvc")
-PATIENCE = 60.0
-_LOOK_AGAIN = 0.2
-
-
-def _wait_until(what: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + PATIENCE
-    while not what():
-        assert time.monotonic() < deadline, "it did not come to that"
-        time.sleep(_LOOK_AGAIN)
-
-
-def _shows(window: Window, item: str) -> None:
-    window.wait_for(f"#orders li:has(strong:text-is('{item}'))")
-
-
-def _by_python(stack: Stack, item: str) -> None:
-    publish = exchange(documented("docs/compose.md", "Try it", "sh", 1), {"Tea": item})
-    assert "ok\n" == stack.type(publish)
-
-
-def _by_http(stack: Stack, item: str) -> None:
-    environment = stack.environment("broker")
-    app_id, key, secret = (environment[f"POGO_APP_{name}"] for name in ("ID", "KEY", "SECRET"))
-    text = exchange(
-        documented("docs/compose.md", "Try it", "python"),
-        {
-            '"1001"': repr(app_id),
-            '"desk"': repr(key),
-            '"insecure-development-secret"': repr(secret),
-            '"localhost"': '"127.0.0.1"',
-            "8080": str(stack.port),
-            "Cocoa": item,
-        },
-    )
-    exec(compile(text, "docs/compose.md", "exec"), {})  # noqa: S102 (our page)
 
 
 def _status(url: str) -> int:
@@ -72,13 +37,13 @@ def test_orders_arrive_from_everywhere(stack: Stack, log_in: LogIn) -> None:
     ada, bob = log_in("ada"), log_in("bob")
     ada.click("#place")
     ada.wait_for("#placed[data-state=good]")
-    _by_python(stack, "Tea from Python")
-    _by_http(stack, "Cocoa by HTTP")
+    publish_by_python(stack, "Tea from Python")
+    publish_by_http(stack, "Cocoa by HTTP")
 
     for window in (ada, bob):
         window.wait_for("#orders .new small:text-is('ada, from PHP')")
-        _shows(window, "Tea from Python")
-        _shows(window, "Cocoa by HTTP")
+        wait_to_show(window, "Tea from Python")
+        wait_to_show(window, "Cocoa by HTTP")
         assert [] == window.complaints()
 
 
@@ -148,89 +113,25 @@ def test_first_line_of_the_log(stack: Stack, bus: str) -> None:
             assert [] == [line for line in others if "secrets of development" in line]
 
 
-def test_prometheus_finds_every_container(stack: Stack) -> None:
-    """Each process of Pogo is a target of its own, and answers."""
-    stack.compose("--profile", "observability", "up", "--detach", "--wait", "prometheus")
-    page = "http://127.0.0.1:9090/api/v1/targets?state=active"
-    prometheus = ("exec", "-T", "prometheus", "wget", "-q", "-O", "-", page)
-
-    def healthy() -> list[str]:
-        targets = json.loads(stack.compose(*prometheus))["data"]["activeTargets"]
-        return sorted(each["labels"]["job"] for each in targets if each["health"] == "up")
-
-    _wait_until(lambda: healthy() == ["authsvc", *["broker"] * 2, *["edge"] * EDGES])
-
-
 def test_clients_survive_an_edge(stack: Stack, log_in: LogIn) -> None:
     """An edge is killed; its clients come back to another one, and see what happens then."""
     windows = [log_in(user) for user in ("ada", "bob", "eve")]
     edges = stack.containers("edge")
-    _wait_until(lambda: sum(map(stack.connections, edges)) == len(windows))
+    wait_until(lambda: sum(map(stack.connections, edges)) == len(windows))
     victim = max(edges, key=stack.connections)
     assert stack.connections(victim) > 0
 
     stack.kill(victim)
     edges.remove(victim)
-    _wait_until(lambda: sum(map(stack.connections, edges)) == len(windows))
+    wait_until(lambda: sum(map(stack.connections, edges)) == len(windows))
     for window in windows:
         window.wait_for("#connection[data-state=connected]")
         for user in ("ada", "bob", "eve"):
             window.wait_for(f"#members li:text-is('{user}')")
-    _by_python(stack, "Toast afterwards")
+    publish_by_python(stack, "Toast afterwards")
 
     for window in windows:
-        _shows(window, "Toast afterwards")
-
-
-def test_edges_are_replaced_one_by_one(stack: Stack, log_in: LogIn) -> None:
-    """Windows see everybody all the time, and are on the new edges in the end."""
-    windows = [log_in(user) for user in ("ada", "bob", "eve")]
-    before = {name: stack.inspect(name)["Id"] for name in stack.containers("edge")}
-    stack.type(documented("docs/compose.md", "Upgrading", "sh"), timeout=300)
-    after = {stack.inspect(name)["Id"] for name in stack.containers("edge")}
-
-    assert len(before) == len(after)
-    assert after.isdisjoint(before.values())
-    for window in windows:
-        window.wait_for("#connection[data-state=connected]")
-        for user in ("ada", "bob", "eve"):
-            window.wait_for(f"#members li:text-is('{user}')")
-    _by_python(stack, "Scones from the new ones")
-    for window in windows:
-        _shows(window, "Scones from the new ones")
-
-
-def test_the_doctor_finds_nothing_wrong(stack: Stack) -> None:
-    """Asked within a container, as documented, it reaches every part."""
-    told = stack.type(documented("docs/troubleshooting.md", "What the doctor says", "sh"))
-
-    assert [] == [line for line in told.splitlines() if line.startswith("wrong")]
-    for name in ("bus", "registry", "nodes", "edge", "http api", "broker", "auth service"):
-        assert f"ok       {name} " in told
-
-
-def test_a_name_makes_it_https(stack: Stack) -> None:
-    """With SITE the gateway has a certificate, browsers are sent to https, and wss works."""
-    up = ("up", "--detach", "--wait", "--no-deps", "gateway")
-    stack.compose(*up, SITE="localhost")
-    root = "/data/caddy/pki/authorities/local/root.crt"
-    context = ssl.create_default_context(cadata=stack.compose("exec", "-T", "gateway", "cat", root))
-    key = stack.environment("broker")["POGO_APP_KEY"]
-    address = f"localhost:{stack.https_port}"
-    with connect(f"wss://{address}/app/{key}?protocol=7", ssl=context) as socket:
-        assert "pusher:connection_established" == json.loads(socket.recv())["event"]
-    with urllib.request.urlopen(f"https://{address}/", context=context) as page:
-        assert HTTPStatus.OK == page.status
-    plain = http.client.HTTPConnection("localhost", stack.port)
-    plain.request("GET", "/")
-    sent = plain.getresponse()
-    plain.close()
-
-    assert (HTTPStatus.PERMANENT_REDIRECT, "https://localhost/") == (
-        sent.status,
-        sent.headers["Location"],
-    )
-    stack.compose(*up)
+        wait_to_show(window, "Toast afterwards")
 
 
 def test_nobody_was_refused_by_the_bus(stack: Stack) -> None:
