@@ -176,7 +176,7 @@ $(DONE)/speedups: $(BIN)/pip $(DONE)/compiler $(wildcard speedups/*.c speedups/*
 	@touch $@
 
 $(DONE)/servers: scripts/need-packages | $(DONE)
-	@scripts/need-packages redis-server openssl
+	@scripts/need-packages redis-server openssl systemd
 	@touch $@
 
 # With promtool, which tests the rules of alerts.

@@ -8,7 +8,10 @@ import msgspec
 import pytest
 from google.protobuf.message import Message
 
-from pogo.broker.webhooks.facts import Fact, ledger_key
+from pogo.broker.events import Event
+from pogo.broker.message_ids import Claim, Found, fingerprint, record_key
+from pogo.broker.status import SUCCESS
+from pogo.broker.webhooks.facts import Fact, ledger_key, read_ledger
 from pogo.broker.webhooks.state import Kind, Point
 from pogo.bus.subjects import channel_subject
 from pogo.cluster.nodes import NodeState, node_of
@@ -96,6 +99,37 @@ def test_values() -> None:
     assert state == node_of("n.-.edge.e-1.-", b'{"new":1,"process":"host-1","ready":true}', 1).state
     assert written == encode_member(member)
     assert member.user_id == parse_member(b'{"new":1,' + written[1:]).user_id
+
+
+def test_what_is_asked_by_a_later_version() -> None:
+    """An older edge finds nothing in a question of a new kind that it could answer."""
+    asked = Question.FromString(bytes.fromhex("0a0171120172") + NEW_FIELD)
+
+    assert (b"q", "r", None) == (asked.id, asked.reply_subject, asked.WhichOneof("ask"))
+
+
+def test_message_ids() -> None:
+    """Brokers of two versions know each other's message ids, and what was said to them.
+
+    A field that events get must not change the fingerprint of those without it.
+    """
+    events = [Event("shop", ["news"], "order", "{}", "1.2", "id-1")]
+    claim = Claim(b"8 bytes.", fingerprint(events), 1)
+
+    assert "shop.id=2E1" == record_key("shop", "id.1")
+    assert "0de06f60a85ea4cfd9ac575344cfdbf3" == fingerprint(events).hex()
+    assert b"p8 bytes." + claim.fingerprint + b"\xff" == claim.pending
+    assert b"d8 bytes." + claim.fingerprint + b"\x00" == claim.done([SUCCESS])
+    assert Found(claim.fingerprint, None) == Found.read(claim.pending)
+    assert Found(claim.fingerprint, [SUCCESS]) == Found.read(claim.done([SUCCESS]))
+
+
+def test_what_a_later_version_announced() -> None:
+    """It is known to be of no use here, and hides nothing else."""
+    point = Point(Kind.CHANNEL, "news")
+    ledger = {"crm/x/news": b'[["x","news",""],1]', "crm/c/news": b'[["c","news",""],1]'}
+
+    assert ({"crm": {point: 1}}, ["crm/x/news"]) == read_ledger(ledger, ["crm"])
 
 
 def test_webhooks() -> None:

@@ -20,6 +20,8 @@ class Pogo:
     Standard output and standard error are read as they come, line by line.
     """
 
+    _own_session = False
+
     patience = TIMEOUT
     """Seconds that it may take until something happens."""
 
@@ -53,7 +55,7 @@ class Pogo:
             stdin=asyncio.subprocess.DEVNULL,
             stdout=self._stdout,
             stderr=asyncio.subprocess.PIPE,
-            start_new_session=True,
+            start_new_session=self._own_session,
         )
         streams = [(self.process.stdout, self.out), (self.process.stderr, self.err)]
         self._readers = asyncio.gather(
@@ -68,12 +70,15 @@ class Pogo:
         traceback: TracebackType | None,
     ) -> None:
         if self.process.returncode is None:
-            os.killpg(self.process.pid, signal.SIGKILL)
+            self._kill()
         await self.process.wait()
         await self._readers
 
     def _command(self) -> Sequence[str]:
         return (sys.executable, "-m", "pogo.cli", *self._args)
+
+    def _kill(self) -> None:
+        self.process.kill()
 
     async def exit_code(self) -> int:
         """Wait until it ends by itself."""
@@ -126,6 +131,8 @@ class Typed(Pogo):
     Ctrl-C reaches all that runs in it, and so does its end.
     """
 
+    _own_session = True
+
     def __init__(self, directory: Path, text: str, *, env: Mapping[str, str] | None = None) -> None:
         bin_folder = Path(sys.executable).parent
         path = os.pathsep.join([str(bin_folder), os.environ["PATH"]])
@@ -136,6 +143,9 @@ class Typed(Pogo):
 
     def _command(self) -> Sequence[str]:
         return ("bash", "-e", "-c", *self._args)
+
+    def _kill(self) -> None:
+        os.killpg(self.process.pid, signal.SIGKILL)
 
     def interrupt(self) -> None:
         """Type Ctrl-C."""

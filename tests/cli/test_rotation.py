@@ -1,6 +1,8 @@
 """An app's secret is rotated as docs/operations.md says, and nobody notices."""
 
 import asyncio
+import hashlib
+import hmac
 import json
 import signal
 from collections.abc import AsyncIterator
@@ -16,6 +18,7 @@ from pogo.client import AsyncClient, PublishError
 from pogo.pusher.signatures import sign_channel
 from tests.cli.process import Pogo
 from tests.servers import HOST, NatsServer, free_port
+from tests.webhook_receiver import Received, WebhookReceiver
 
 OLD, NEW = "the-old-secret-of-the-shop", "the-new-secret-of-the-shop"
 TIMEOUT = 10.0
@@ -24,11 +27,17 @@ TIMEOUT = 10.0
 class Shop:
     """An edge and a broker that share a file of settings."""
 
-    def __init__(self, folder: Path, nats: NatsServer) -> None:
+    def __init__(self, folder: Path, nats: NatsServer, receiver: WebhookReceiver) -> None:
         self.port, self.api, self.grpc = free_port(), free_port(), free_port()
         self._folder = folder
         self._nats = nats
+        self._receiver = receiver
         self._reloads = 0
+
+    @property
+    def url(self) -> str:
+        """Where clients connect."""
+        return f"ws://{HOST}:{self.port}/app/7?protocol=7"
 
     def write(self, secret: str, previous: str = "") -> None:
         """Write the settings."""
@@ -36,6 +45,9 @@ class Shop:
         lines += [
             f'secret = "{secret}"',
             *([f'previous_secret = "{previous}"'] if previous else []),
+            "[[apps.webhooks]]",
+            f'url = "{self._receiver.url}"',
+            'events = ["channel_occupied"]',
         ]
         (self._folder / "pogo.toml").write_text("\n".join(lines))
 
@@ -88,8 +100,30 @@ async def _next(socket: ClientConnection) -> Any:
 
 async def _subscribed(shop: Shop, secret: str) -> bool:
     """Subscribe with a signature, on a connection of its own."""
-    async with connect(f"ws://{HOST}:{shop.port}/app/7?protocol=7") as socket:
+    async with connect(shop.url) as socket:
         return await _subscribe(socket, secret) == "pusher_internal:subscription_succeeded"
+
+
+async def _webhook(shop: Shop, receiver: WebhookReceiver, channel: str) -> Received:
+    """Occupy a channel, and return the request that tells of it."""
+    found: list[Received] = []
+
+    def has_come() -> bool:
+        told = [each for each in receiver.requests if channel.encode() in each.body]
+        found.extend(told)
+        return bool(told)
+
+    async with connect(shop.url) as socket:
+        await _next(socket)
+        data = {"channel": channel}
+        await socket.send(json.dumps({"event": "pusher:subscribe", "data": data}))
+        await receiver.until(has_come)
+    return found[0]
+
+
+def _is_signed(webhook: Received, secret: str) -> bool:
+    signature = hmac.new(secret.encode(), webhook.body, hashlib.sha256).hexdigest()
+    return signature == webhook.header("X-Pusher-Signature")
 
 
 async def _subscribe(socket: ClientConnection, secret: str) -> str:
@@ -103,17 +137,20 @@ async def _subscribe(socket: ClientConnection, secret: str) -> str:
 @pytest.mark.timeout(90)
 async def test_nobody_notices(tmp_path: Path) -> None:
     """Both secrets are good in between, and one at each end; a client hears everything."""
-    async with NatsServer(tmp_path / "nats") as nats:
-        shop = Shop(tmp_path, nats)
+    async with NatsServer(tmp_path / "nats") as nats, WebhookReceiver() as receiver:
+        shop = Shop(tmp_path, nats, receiver)
         shop.write(OLD)
-        url = f"ws://{HOST}:{shop.port}/app/7?protocol=7"
-        async with shop.running(), connect(url) as client:
+        async with shop.running(), connect(shop.url) as client:
             assert "pusher_internal:subscription_succeeded" == await _subscribe(client, OLD)
             for good in ((OLD,), (NEW, OLD), (NEW,)):
                 await shop.reload(*good)
                 for secret in (OLD, NEW):
                     assert (secret in good) == await _published(shop, secret)
                     assert (secret in good) == await _subscribed(shop, secret)
+                # The oldest that is good signs what receivers get.
+                webhook = await _webhook(shop, receiver, f"of-{len(good)}-{good[0]}")
+                for secret in (OLD, NEW):
+                    assert (secret == good[-1]) == _is_signed(webhook, secret)
             heard = [json.loads((await _next(client))["data"])["by"] for _ in range(8)]
 
     # By gRPC and by HTTP, in each of the steps.

@@ -49,14 +49,16 @@ class Cluster:
         return [*self.edges, *self._extra, *self.brokers]
 
     async def start(self, *, edges: int = 3, brokers: int = 1) -> None:
-        """Start so many of each at once."""
+        """Start so many of each at once. Where some fail, `stop` ends the others."""
         self.edges = [self._edge({}) for _ in range(edges)]
         self.brokers = [self._node("broker", self._settings, None) for _ in range(brokers)]
         for broker in self.brokers:
             self._publishers.append(self._publisher(broker))
-        async with asyncio.TaskGroup() as group:
-            for node in self.nodes:
-                group.create_task(node.start())
+        # All of them to their end: a process whose start was given up would be nobody's.
+        starts = [node.start() for node in self.nodes]
+        for outcome in await asyncio.gather(*starts, return_exceptions=True):
+            if outcome is not None:
+                raise outcome
 
     async def add_edge(self, **settings: str) -> Node:
         """Start one more edge with settings of its own, until `repair`."""
