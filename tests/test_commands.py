@@ -26,6 +26,7 @@ RUN_BY = {
         "tests/stack/stack.py",
         '"--profile", "*", "down", "--volumes"',
     ),
+    "docker compose logs": ("tests/stack/stack.py", 'compose("logs", "--no-color"'),
     "docker compose stop": ("tests/stack/test_stack.py", 'compose("stop")'),
     "docker compose up --wait": ("tests/stack/stack.py", 'documented("docs/compose.md", "Try it"'),
     "docker compose up": ("tests/stack/test_operations.py", '("up", "--detach", "--wait"'),
