@@ -1,7 +1,7 @@
 """Whether the service in this container is up: exit code 0 if its `/up` answers 200, else 1.
 
-It imports little, as it runs every few seconds in every container. Of the settings it reads two, as
-the service does: `port`, and whether there is a `tls_cert`.
+It imports little, as it runs every few seconds in every container. Of the settings it reads three,
+as the service does: `host`, `port`, and whether there is a `tls_cert`.
 """
 
 import os
@@ -11,6 +11,8 @@ from pathlib import Path
 
 _TIMEOUT = 2.0
 _CONFIG = Path("pogo.toml")
+# Where to ask a service that listens everywhere.
+_LOOPBACK = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 (it connects)
 
 
 def setting(name: str) -> str:
@@ -23,13 +25,13 @@ def setting(name: str) -> str:
     return given or ""
 
 
-def status(port: int, *, tls: bool) -> bytes:
-    """Ask this machine's `/up`, and return the first line of the answer.
+def status(host: str, port: int, *, tls: bool) -> bytes:
+    """Ask `/up`, and return the first line of the answer.
 
     Raises:
         OSError: Nothing listens, or it does not answer in time.
     """
-    with socket.create_connection(("127.0.0.1", port), _TIMEOUT) as plain:
+    with socket.create_connection((host, port), _TIMEOUT) as plain:
         connection = _encrypted(plain) if tls else plain
         connection.sendall(b"GET /up HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
         return connection.recv(4096).partition(b"\r\n")[0]
@@ -38,7 +40,7 @@ def status(port: int, *, tls: bool) -> bytes:
 def _encrypted(plain: socket.socket) -> socket.socket:
     import ssl  # noqa: PLC0415 (only where it is needed)
 
-    # It asks itself, by an address that no certificate has.
+    # It asks itself, by an address that no certificate has. Nobody is between.
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE
@@ -46,8 +48,13 @@ def _encrypted(plain: socket.socket) -> socket.socket:
 
 
 if __name__ == "__main__":
+    host = setting("host")
     try:
-        answer = status(int(setting("port") or 8080), tls=bool(setting("tls_cert")))
+        answer = status(
+            _LOOPBACK.get(host, host),
+            int(setting("port") or 8080),
+            tls=bool(setting("tls_cert")),
+        )
     except OSError as error:
         sys.exit(str(error))
     print(answer.decode("latin-1"))  # noqa: T201 (`docker inspect` shows it)

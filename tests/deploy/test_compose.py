@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pydantic import SecretStr
 
 from pogo.settings import Settings, SettingsError, development_secrets, load_settings
 from tests.cli.process import run_typed
@@ -138,6 +139,16 @@ def test_the_gateway_alone_is_trusted() -> None:
         assert (ip_network(address),) == settings.trusted_proxies
 
 
+@pytest.mark.parametrize(
+    "pool", ["172.17.0.0/16", "172.18.0.0/15", "172.20.0.0/14", "172.24.0.0/13", "192.168.0.0/16"]
+)
+def test_the_subnet_is_nobody_elses(pool: str) -> None:
+    """Docker gives other networks of its default pools, each in turn, so ours is none of them."""
+    (front,) = compose_config()["networks"]["front"]["ipam"]["config"]
+
+    assert not ip_network(pool).overlaps(ip_network(front["subnet"]))
+
+
 @pytest.mark.parametrize("name", OURS)
 def test_settings_are_known(services: dict[str, Service], name: str) -> None:
     """The services start with what they are given, and know secrets of development."""
@@ -146,6 +157,18 @@ def test_settings_are_known(services: dict[str, Service], name: str) -> None:
     assert ("apps", 0, "secret") in development_secrets(settings)
     assert name == "authsvc" or ("redis_password",) in development_secrets(settings)
     assert name == "authsvc" or ("nats_url", 0) in development_secrets(settings)
+
+
+@pytest.mark.parametrize("name", OURS)
+def test_a_secret_can_be_rotated(name: str) -> None:
+    """All services take the one before, too; without a rotation there is none."""
+    rotating = compose_config(POGO_APP_PREVIOUS_SECRET="the one before")["services"]
+    before = [
+        _settings(services[name]).apps[0].previous_secret
+        for services in (compose_config()["services"], rotating)
+    ]
+
+    assert [None, SecretStr("the one before")] == before
 
 
 @pytest.mark.parametrize("name", OURS)

@@ -47,6 +47,16 @@ async def test_a_service_that_is_up(source: str, tmp_path: Path, *, tls: bool) -
         assert (0, "HTTP/1.1 200 OK\n") == await _check(tmp_path, **environment)
 
 
+@pytest.mark.parametrize("host", ["0.0.0.0", "127.0.0.2"])  # noqa: S104 (what images have)
+async def test_where_it_listens(host: str, tmp_path: Path) -> None:
+    """A service with one address is asked by that; one that listens everywhere, by loopback."""
+    environment = {"POGO_PORT": str(free_port()), "POGO_HOST": host}
+    async with Pogo(tmp_path, "serve", env={**ANY_PORT, **environment}) as serve:
+        await serve.logged("ready")
+
+        assert (0, "HTTP/1.1 200 OK\n") == await _check(tmp_path, **environment)
+
+
 async def test_a_service_that_is_not(tmp_path: Path) -> None:
     """Nobody listens: the reason is what `docker inspect` shows."""
     code, said = await _check(tmp_path, POGO_PORT=str(free_port()))

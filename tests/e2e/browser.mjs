@@ -60,9 +60,12 @@ export class Browser {
     return this.#clients.evaluate((order) => globalThis.run(order), command);
   }
 
-  /** Opens a window of its own user; what its console says is reported on channel "console". */
-  async open({ page, url }) {
-    const context = await this.#chromium.newContext();
+  /**
+   * Opens a window of its own user; what its console says is reported on channel "console".
+   * With `anyCertificate` the user has said yes to whatever https has shown.
+   */
+  async open({ page, url, anyCertificate }) {
+    const context = await this.#chromium.newContext({ ignoreHTTPSErrors: anyCertificate });
     const opened = await context.newPage();
     opened.setDefaultTimeout(PATIENCE);
     const tell = (event, data) => this.#report({ client: page, channel: "console", event, data });
@@ -99,6 +102,11 @@ export class Browser {
   /** Returns the texts of all elements that `selector` finds. */
   texts({ page, selector }) {
     return this.#pages.get(page).locator(selector).allInnerTexts();
+  }
+
+  /** Evaluates an expression in a page. */
+  evaluate({ page, expression }) {
+    return this.#pages.get(page).evaluate(expression);
   }
 
   async screenshot({ page, path }) {

@@ -1,6 +1,7 @@
 """A window of Chromium, as somebody looks at it."""
 
 from pathlib import Path
+from typing import Any
 
 from tests.e2e.driver import Driver
 
@@ -8,11 +9,19 @@ from tests.e2e.driver import Driver
 class Window:
     """A window on a page, whose user nobody knows yet."""
 
-    def __init__(self, driver: Driver, name: str, url: str, pictures: Path) -> None:
+    def __init__(
+        self,
+        driver: Driver,
+        name: str,
+        url: str,
+        pictures: Path,
+        *,
+        any_certificate: bool = False,
+    ) -> None:
         self._driver = driver
         self._name = name
         self._pictures = pictures
-        driver.call("browser", "open", page=name, url=url)
+        driver.call("browser", "open", page=name, url=url, anyCertificate=any_certificate)
 
     def wait_for(self, selector: str, *, gone: bool = False) -> None:
         """Wait until such an element can be seen, or none any more."""
@@ -37,6 +46,10 @@ class Window:
     def texts(self, selector: str) -> list[str]:
         """Read all such elements."""
         return list(self._driver.call("browser", "texts", page=self._name, selector=selector))
+
+    def evaluate(self, expression: str) -> Any:
+        """Evaluate an expression of JavaScript in the page, and return its value."""
+        return self._driver.call("browser", "evaluate", page=self._name, expression=expression)
 
     def picture(self, name: str) -> Path:
         """Keep what the window shows as a PNG."""

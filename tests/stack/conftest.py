@@ -14,6 +14,7 @@ from tests.deploy.compose import make_env
 from tests.e2e.driver import Driver, running_driver
 from tests.e2e.window import Window
 from tests.stack.engine import Engine, NoEngineError, running_engine
+from tests.stack.orders import log_in_at
 from tests.stack.stack import Stack, running_stack
 
 
@@ -64,11 +65,7 @@ def _log_in(driver: Driver, stack: Stack, tmp_path: Path) -> Iterator[LogIn]:
     def log_in(user: str) -> Window:
         window = Window(driver, next(_names), stack.url, tmp_path)
         windows.append(window)
-        window.fill("#name", user)
-        window.fill("#password", f"{user}-at-the-desk")
-        window.click("button")
-        window.wait_for("#connection[data-state=connected]")
-        window.wait_for(f"#members .me:text-is('{user}')")
+        log_in_at(window, user)
         return window
 
     yield log_in

@@ -1,4 +1,4 @@
-"""Orders at the desk: publishing them, and waiting until they are seen."""
+"""The order desk: logging in, publishing orders, and waiting until they are seen."""
 
 import time
 from collections.abc import Callable
@@ -21,6 +21,15 @@ def wait_until(what: Callable[[], bool]) -> None:
     while not what():
         assert time.monotonic() < deadline, "it did not come to that"
         time.sleep(_LOOK_AGAIN)
+
+
+def log_in_at(window: Window, user: str) -> None:
+    """Log a user in, and wait until the page is connected and has joined the desk."""
+    window.fill("#name", user)
+    window.fill("#password", f"{user}-at-the-desk")
+    window.click("button")
+    window.wait_for("#connection[data-state=connected]")
+    window.wait_for(f"#members .me:text-is('{user}')")
 
 
 def wait_to_show(window: Window, item: str) -> None:

@@ -54,9 +54,9 @@ class Stack:
             "POGO_NOFILE": str(min(hard, 65_536)),
             "HTTP_PORT": f"{HOST}:{self._port}",
             # Beside those of somebody's own stack.
-            "FRONT_SUBNET": "172.31.251.0/24",
-            "FRONT_RANGE": "172.31.251.128/25",
-            "GATEWAY_ADDRESS": "172.31.251.10",
+            "FRONT_SUBNET": "172.16.251.0/24",
+            "FRONT_RANGE": "172.16.251.128/25",
+            "GATEWAY_ADDRESS": "172.16.251.10",
         }
         self._https_port = free_port()
         self._variables["HTTPS_PORT"] = f"{HOST}:{self._https_port}"

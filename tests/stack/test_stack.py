@@ -113,6 +113,13 @@ def test_first_line_of_the_log(stack: Stack, bus: str) -> None:
             assert [] == [line for line in others if "secrets of development" in line]
 
 
+def test_it_says_what_to_open(stack: Stack) -> None:
+    """Whoever brings the stack up finds its address in the log, under a name that browsers have."""
+    (gateway,) = stack.containers("gateway")
+
+    assert f"open http://localhost:{stack.port}" == stack.logged(gateway)[0]
+
+
 def test_clients_survive_an_edge(stack: Stack, log_in: LogIn) -> None:
     """An edge is killed; its clients come back to another one, and see what happens then."""
     windows = [log_in(user) for user in ("ada", "bob", "eve")]

@@ -2,6 +2,19 @@
 
 const MAX_ORDERS = 50;
 
+// What pusher-js calls the states of a connection, in words for users.
+const STATES = {
+  initialized: "not connected",
+  connecting: "connecting…",
+  unavailable: "no connection; trying again",
+  failed: "this browser has no WebSocket",
+  disconnected: "not connected; load the page again",
+};
+
+// How the application answers when the session has ended, by its age or with the container.
+const SIGNED_OUT = [401, 403, 419];
+const SIGN_IN = "you are logged out: load the page again";
+
 const find = (id) => document.getElementById(id);
 const meta = (name) => document.querySelector(`meta[name=${name}]`).content;
 
@@ -11,12 +24,13 @@ const pusher = new Pusher(meta("pogo-key"), {
   wsPort: location.port || 80,
   wssPort: location.port || 443,
   forceTLS: location.protocol === "https:",
-  enabledTransports: ["ws", "wss"],
+  // Encrypted where the page is; "wss" would be tried besides where it is not.
+  enabledTransports: ["ws"],
   channelAuthorization: { endpoint: "/pogo/auth", transport: "ajax" },
 });
 
-pusher.connection.bind("state_change", ({ current }) => say("connection", current, current));
-say("connection", pusher.connection.state, pusher.connection.state);
+pusher.connection.bind("state_change", ({ current }) => sayState(current));
+sayState(pusher.connection.state);
 
 pusher.subscribe("private-orders").bind("order.placed", addOrder);
 
@@ -26,7 +40,7 @@ for (const event of ["subscription_succeeded", "member_added", "member_removed"]
 }
 for (const name of ["private-orders", "presence-desk"]) {
   pusher.channel(name).bind("pusher:subscription_error", ({ status, error }) => {
-    say("connection", "bad", `${name}: ${error ?? "refused"} (${status})`);
+    say("connection", "bad", SIGNED_OUT.includes(status) ? SIGN_IN : `${name}: ${error ?? "refused"} (${status})`);
   });
 }
 
@@ -34,7 +48,8 @@ find("place").addEventListener("click", async () => {
   const headers = { "X-CSRF-TOKEN": meta("csrf-token"), Accept: "application/json" };
   try {
     const response = await fetch("/orders", { method: "POST", headers });
-    if (!response.ok) throw new Error(`the application answered ${response.status}`);
+    if (SIGNED_OUT.includes(response.status)) throw new Error(SIGN_IN);
+    if (!response.ok) throw new Error(`not placed: the application answered ${response.status}`);
     say("placed", "good", "placed");
   } catch (error) {
     say("placed", "bad", error.message);
@@ -44,10 +59,11 @@ find("place").addEventListener("click", async () => {
 function addOrder({ item, total, by }) {
   const order = document.createElement("li");
   order.className = "new";
-  const [name, source] = [document.createElement("strong"), document.createElement("small")];
+  const [what, name, source] = ["span", "strong", "small"].map((tag) => document.createElement(tag));
   name.textContent = item;
   source.textContent = by;
-  order.append(name, ` ${total} € `, source);
+  what.append(name, ` ${total} €`);
+  order.append(what, " ", source);
   find("orders").prepend(order);
   while (find("orders").children.length > MAX_ORDERS) find("orders").lastElementChild.remove();
 }
@@ -61,6 +77,10 @@ function showMembers() {
     items.push(item);
   });
   find("members").replaceChildren(...items);
+}
+
+function sayState(state) {
+  say("connection", state, STATES[state] ?? state);
 }
 
 function say(id, state, text) {

@@ -17,7 +17,8 @@ Route::get('/', fn () => Auth::check()
 
 Route::post('/login', function (Request $request) {
     if (!Auth::attempt(array_map('strval', $request->only('name', 'password')))) {
-        return redirect('/')->with('error', 'No such user, or another password.');
+        return redirect('/')->withInput($request->only('name'))
+            ->with('error', 'No such user, or another password.');
     }
     $request->session()->regenerate();
     return redirect('/');

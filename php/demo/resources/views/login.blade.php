@@ -16,13 +16,14 @@
         <section>
             <h2>Log in</h2>
             <p>
-                There are {{ $names->join(', ', ' and ') }}; the password is the name and
-                <code>-at-the-desk</code>. Log in as two of them, in two browsers.
+                There are {{ $names->join(', ', ' and ') }}. The password of {{ $names->first() }} is
+                <code>{{ $names->first() }}-at-the-desk</code>, and so on. Log in as two of them, in two
+                browsers.
             </p>
             <form method="post" action="/login">
                 @csrf
                 <label for="name">Name</label>
-                <input id="name" name="name" required autocomplete="username" autocapitalize="none">
+                <input id="name" name="name" value="{{ old('name') }}" required autofocus autocomplete="username" autocapitalize="none">
                 <label for="password">Password</label>
                 <input id="password" name="password" type="password" required autocomplete="current-password">
                 <div class="row">
