@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 DONE := .make
 E2E := tests/e2e
 CLUSTER := tests/cluster
-# Those of them that mostly wait; the others measure, and have the machine to themselves.
+# Those of them that mostly wait.
 CLUSTER_WAITING := $(CLUSTER)/test_webhooks.py $(CLUSTER)/test_rates.py
 # What a cluster of two versions does as one of a single version.
 UPGRADED := $(addprefix $(CLUSTER)/test_,delivery.py presence.py queries.py cache.py drain.py)
@@ -24,7 +24,7 @@ GENERATED := $(DONE)/proto
 # tests of whole files. JOBS=0 runs them in one.
 JOBS ?= 3
 PARALLEL = -n $(JOBS) --dist loadfile
-# Those that compute as well: browsers, and PHP.
+# Those that compute as well, or have less time: browsers, PHP, and clusters.
 PARALLEL_2 = -n $(if $(filter 0,$(JOBS)),0,2) --dist loadfile
 PHP_FILES := find php tests bench -name '*.php' -not -path '*/node_modules/*'
 # Where Debian's newer PHP and Laravel are installed; CI may keep it between runs.
@@ -75,7 +75,7 @@ test-php: $(DONE)/dev $(DONE)/servers $(DONE)/php $(CLIENTS) ## Publish, sign an
 	$(BIN)/pytest $(PARALLEL_2) $(PHP_TESTS)
 
 test-cluster: $(DONE)/dev $(DONE)/servers $(DONE)/browser $(CLIENTS) ## Kill, freeze and cut off nodes of clusters, and see that presence stays true
-	$(BIN)/pytest $(addprefix --ignore=,$(CLUSTER_WAITING)) $(CLUSTER)
+	$(BIN)/pytest $(PARALLEL_2) $(addprefix --ignore=,$(CLUSTER_WAITING)) $(CLUSTER)
 	$(BIN)/pytest -n 4 $(CLUSTER_WAITING)
 
 test-upgrade: $(DONE)/dev $(DONE)/servers $(CLIENTS) ## Run nodes of an earlier version and of this one on one bus (FROM=revision)
@@ -85,7 +85,7 @@ test-upgrade: $(DONE)/dev $(DONE)/servers $(CLIENTS) ## Run nodes of an earlier 
 	done
 
 test-chaos: $(DONE)/dev $(DONE)/servers $(DONE)/prometheus ## Kill servers for minutes and see that no promise breaks
-	$(BIN)/pytest -n 2 -m chaos
+	$(BIN)/pytest -n 3 -m chaos
 
 test-load: $(DONE)/dev $(DONE)/servers $(DONE)/php $(DONE)/valgrind ## Connect thousands of clients and see that memory stays
 	$(BIN)/pytest -m load --ignore=$(SOAK_TESTS)
@@ -202,8 +202,7 @@ $(DONE)/docker-compose: | $(DONE)
 	@scripts/need-compose $(DONE)
 
 $(DONE)/engine: scripts/need-packages | $(DONE)
-	@docker info >/dev/null 2>&1 || scripts/need-packages docker.io iptables debootstrap
-	@touch $@
+	@docker info >/dev/null 2>&1 || { scripts/need-packages docker.io iptables debootstrap && touch $@; }
 
 $(CLIENTS): $(E2E)/package-lock.json | $(DONE)/browser
 	cd $(E2E) && npm ci

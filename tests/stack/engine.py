@@ -3,12 +3,15 @@
     with running_engine() as engine:
         engine.docker("ps")
 
-As a program it says whether there can be one: its exit code is 3 where there cannot.
+As a program it says whether there can be one: its exit code is 3 where the machine forbids it, and
+1 where something else went wrong.
 
 Ours keeps its images in .make/, so that the next run has them. It needs root, and gives containers
-no way out of their networks: it changes no rule of the machine's firewall.
+no way out of their networks: it changes no rule of the machine's firewall. It ends with the process
+that started it, however that ends.
 """
 
+import fcntl
 import os
 import re
 import shutil
@@ -17,10 +20,11 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from tempfile import TemporaryDirectory
+from tempfile import mkdtemp
+from types import FrameType
 from typing import Any
 
 from tests.deploy.compose import ROOT, compose_config
@@ -34,16 +38,27 @@ _NO_ENGINE = 3
 _IMAGES_TIMEOUT = 900.0
 _LOOK_AGAIN = 0.2
 
+_PROBE = "pogo-probe"
+# What a program needs that is in no image.
+_PROGRAMS = [Path("/bin"), Path("/lib"), Path("/lib64"), Path("/usr")]
+
+# How a kernel refuses what an engine does, or lacks it.
+_FORBIDDEN = re.compile(
+    r"operation not permitted|permission denied|invalid argument|read-only file system"
+    r"|not supported|not implemented|no such device|isn't mounted",
+    re.IGNORECASE,
+)
+_NOISE = re.compile(r" level=(?:debug|info|warning) ")
 _ARG = re.compile(r"^ARG (\w+)=(\S+)$", re.MULTILINE)
 _FROM = re.compile(r"^FROM (\S+)", re.MULTILINE)
 
 
 class EngineError(Exception):
-    """A command failed."""
+    """A command or the engine failed."""
 
 
 class NoEngineError(Exception):
-    """No engine runs, and none can be started."""
+    """No engine runs, and the machine lets us start none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,13 +135,14 @@ def running_engine(data: Path = DATA) -> Iterator[Engine]:
     """Find the engine that runs here, or run one that keeps what it has in a folder.
 
     Raises:
-        NoEngineError: That cannot be.
+        NoEngineError: The machine forbids it.
+        EngineError: Ours failed.
     """
     engine = Engine({"PATH": _path(), **_inherited()})
     if _answers(engine):
         yield engine
         return
-    with _own_engine(data) as own:
+    with _terminated_in_order(), _own_engine(data) as own:
         yield own
 
 
@@ -150,38 +166,107 @@ def _answers(engine: Engine) -> bool:
 
 
 @contextmanager
+def _terminated_in_order() -> Iterator[None]:
+    """Have SIGTERM end this process as Ctrl-C does: with all that is undone on the way out."""
+
+    def interrupt(_number: int, _frame: FrameType | None) -> None:
+        # `timeout` and make both send one.
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+@contextmanager
 def _own_engine(data: Path) -> Iterator[Engine]:
     dockerd = shutil.which("dockerd", path=_path())
     if dockerd is None:
-        raise NoEngineError("no container engine runs here, and there is no dockerd to start")
+        raise NoEngineError("no container engine answers, and there is no dockerd to start")
     if os.geteuid() != 0:
-        raise NoEngineError("no container engine runs here, and root alone can start one")
+        raise NoEngineError("no container engine answers, and root alone can start one")
     data.mkdir(parents=True, exist_ok=True)
-    _end_leftover(data)
-    # Its sockets have short names only, wherever the tree is.
-    with TemporaryDirectory(prefix="pogo-engine-") as sockets:
+    with _alone(data) as sockets:
         address = f"unix://{sockets}/docker.sock"
         command = [
-            *(dockerd, "--host", address, "--pidfile", str(data / "dockerd.pid")),
+            *("setpriv", "--pdeathsig", "TERM", dockerd),
+            *("--host", address, "--pidfile", str(data / "dockerd.pid")),
             *("--data-root", str(data / "data"), "--exec-root", f"{sockets}/exec"),
             *("--iptables=false", "--ip6tables=false", "--bridge=none"),
         ]
         engine = Engine({"PATH": _path(), **_inherited(), "DOCKER_HOST": address})
+        with _running(command, engine, data / "dockerd.log"):
+            yield engine
+
+
+@contextmanager
+def _alone(data: Path) -> Iterator[Path]:
+    """Hold the folder, as two engines cannot have one, and give another one for sockets.
+
+    That one's name is short wherever the tree is, as those of sockets have to be. It is written
+    down, so that the next run removes what a killed one left.
+    """
+    with (data / "lock").open("a+") as lock:
         try:
-            with _running(command, engine, data / "dockerd.log"):
-                yield engine
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise EngineError(f"another run has its engine in {data}") from None
+        _await_leftover(data)
+        lock.seek(0)
+        if leftover := lock.read():
+            _remove(Path(leftover))
+        sockets = Path(mkdtemp(prefix="pogo-engine-"))
+        lock.truncate(0)
+        lock.write(str(sockets))
+        lock.flush()
+        try:
+            yield sockets
         finally:
-            # Else the folder could not be removed.
-            umount = ["umount", f"{sockets}/exec/netns/default"]
-            subprocess.run(umount, capture_output=True, check=False)
+            _remove(sockets)
+
+
+def _remove(sockets: Path) -> None:
+    # What is mounted cannot be removed.
+    umount = ["umount", str(sockets / "exec" / "netns" / "default")]
+    subprocess.run(umount, capture_output=True, check=False)
+    shutil.rmtree(sockets, ignore_errors=True)
+
+
+def _await_leftover(data: Path) -> None:
+    """Wait for the end of an engine whose run was killed: it was told so, too."""
+    deadline = time.monotonic() + STOP_TIMEOUT
+    while (pid := _pid_of_engine(data)) is not None:
+        if time.monotonic() > deadline:
+            raise EngineError(f"the engine of another run does not end: process {pid}")
+        time.sleep(_LOOK_AGAIN)
+
+
+def _pid_of_engine(data: Path) -> int | None:
+    try:
+        pid = int((data / "dockerd.pid").read_text())
+        command = Path(f"/proc/{pid}/cmdline").read_text()
+    except (FileNotFoundError, ProcessLookupError):
+        return None
+    return pid if str(data) in command else None
 
 
 @contextmanager
 def _running(command: Sequence[str], engine: Engine, log: Path) -> Iterator[None]:
+    # In a session of its own, as Ctrl-C must not end it before what runs in it.
     with log.open("wb") as stream:
-        process = subprocess.Popen(command, env=engine.environment, stdout=stream, stderr=stream)
+        process = subprocess.Popen(
+            command,
+            env=engine.environment,
+            stdout=stream,
+            stderr=stream,
+            start_new_session=True,
+        )
     try:
         _wait_until_up(engine, process, log)
+        _probe(engine)
         yield
     finally:
         process.terminate()
@@ -192,30 +277,36 @@ def _running(command: Sequence[str], engine: Engine, log: Path) -> Iterator[None
             process.wait()
 
 
-def _end_leftover(data: Path) -> None:
-    """End the engine of a run that was killed: two cannot have one folder."""
-    try:
-        pid = int((data / "dockerd.pid").read_text())
-        command = Path(f"/proc/{pid}/cmdline").read_text()
-    except FileNotFoundError:
-        return
-    if str(data) not in command:
-        return
-    os.kill(pid, signal.SIGTERM)
-    deadline = time.monotonic() + STOP_TIMEOUT
-    while Path(f"/proc/{pid}").exists():
-        if time.monotonic() > deadline:
-            raise NoEngineError(f"the engine of another run does not end: process {pid}")
-        time.sleep(_LOOK_AGAIN)
-
-
 def _wait_until_up(engine: Engine, process: "subprocess.Popen[bytes]", log: Path) -> None:
     deadline = time.monotonic() + START_TIMEOUT
     while time.monotonic() < deadline and process.poll() is None:
         if _answers(engine):
             return
         time.sleep(_LOOK_AGAIN)
-    raise NoEngineError(f"dockerd did not start:\n{log.read_text()[-2000:]}")
+    lines = log.read_text(errors="replace").splitlines()
+    said = "\n".join([line for line in lines if not _NOISE.search(line)][-5:])
+    if process.returncode is not None and _FORBIDDEN.search(said):
+        raise NoEngineError(f"dockerd does not start here:\n{said}")
+    raise EngineError(f"dockerd did not start; {log} ends with\n{said}")
+
+
+def _probe(engine: Engine) -> None:
+    """Run a container in a network: an engine may start where it can do neither."""
+    folders = [f"--volume={path}:{path}:ro" for path in _PROGRAMS if path.exists()]
+    run = ["run", "--rm", "--network", _PROBE, *folders, _PROBE, "/bin/true"]
+    try:
+        engine.docker("network", "create", _PROBE)
+        empty = ["sh", "-c", f"tar --create --files-from /dev/null | docker import - {_PROBE}"]
+        engine.run(empty, timeout=_COMMAND_TIMEOUT)
+        engine.docker(*run)
+    except EngineError as error:
+        if _FORBIDDEN.search(str(error)):
+            raise NoEngineError(f"dockerd starts, but can run nothing here: {error}") from None
+        raise
+    finally:
+        for leftover in (("network", "rm", _PROBE), ("rmi", _PROBE)):
+            with suppress(EngineError):
+                engine.docker(*leftover)
 
 
 def main() -> int:
@@ -226,6 +317,9 @@ def main() -> int:
     except NoEngineError as error:
         sys.stdout.write(f"{error}\n")
         return _NO_ENGINE
+    except EngineError as error:
+        sys.stderr.write(f"{error}\n")
+        return 1
 
 
 if __name__ == "__main__":
