@@ -75,7 +75,7 @@ test-php: $(DONE)/dev $(DONE)/servers $(DONE)/php $(CLIENTS) ## Publish, sign an
 	$(BIN)/pytest $(PARALLEL_2) $(PHP_TESTS)
 
 test-cluster: $(DONE)/dev $(DONE)/servers $(DONE)/browser $(CLIENTS) ## Kill, freeze and cut off nodes of clusters, and see that presence stays true
-	$(BIN)/pytest $(PARALLEL_2) $(addprefix --ignore=,$(CLUSTER_WAITING)) $(CLUSTER)
+	$(BIN)/pytest $(addprefix --ignore=,$(CLUSTER_WAITING)) $(CLUSTER)
 	$(BIN)/pytest -n 4 $(CLUSTER_WAITING)
 
 test-upgrade: $(DONE)/dev $(DONE)/servers $(CLIENTS) ## Run nodes of an earlier version and of this one on one bus (FROM=revision)

@@ -155,4 +155,5 @@ def test_edges_are_replaced_one_by_one(stack: Stack, log_in: LogIn) -> None:
     publish_by_python(stack, "Scones from the new ones")
     for window in windows:
         wait_to_show(window, "Scones from the new ones")
+        print("GAPS", window.evaluate("gaps"))
         assert 0 < max(window.evaluate("gaps")) < _LONGEST_GAP
