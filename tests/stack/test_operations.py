@@ -18,11 +18,13 @@ from tests.stack.conftest import LogIn
 from tests.stack.orders import log_in_at, publish_by_python, wait_to_show, wait_until
 from tests.stack.stack import EDGES, Stack
 
-# What a window saw since then: seconds that it was without a connection, each time.
+# What a window sees from then on: for how many seconds it was without a connection, each time, and
+# how few members there were.
 _WATCH = """
 globalThis.gaps = [];
+globalThis.fewest = Infinity;
 let since = null;
-const connection = document.getElementById("connection");
+const [connection, members] = ["connection", "members"].map((id) => document.getElementById(id));
 new MutationObserver(() => {
   if (connection.dataset.state !== "connected") {
     since ??= performance.now();
@@ -31,6 +33,9 @@ new MutationObserver(() => {
     since = null;
   }
 }).observe(connection, { attributes: true });
+new MutationObserver(() => {
+  fewest = Math.min(fewest, members.children.length);
+}).observe(members, { childList: true });
 """
 # An edge tells its clients to come back, and they do so at once.
 _LONGEST_GAP = 5.0
@@ -137,10 +142,17 @@ def test_the_application_is_away(stack: Stack, log_in: LogIn) -> None:
     window.wait_for("#placed:text-is('you are logged out: load the page again')")
 
 
+def _see(window: Window, *users: str) -> None:
+    """Wait until a window shows these users at the desk."""
+    for user in users:
+        window.wait_for(f"#members li:text-is('{user}')")
+
+
 def test_edges_are_replaced_one_by_one(stack: Stack, log_in: LogIn) -> None:
-    """Windows are without a connection for moments only, and on the new edges in the end."""
+    """Windows lose their connection for moments only, nobody leaves, and all see what is new."""
     windows = [log_in(user) for user in ("ada", "bob", "eve")]
     for window in windows:
+        _see(window, "ada", "bob", "eve")
         window.evaluate(_WATCH)
     before = {name: stack.inspect(name)["Id"] for name in stack.containers("edge")}
     stack.type(documented("docs/compose.md", "Upgrading", "sh"), timeout=300)
@@ -150,10 +162,9 @@ def test_edges_are_replaced_one_by_one(stack: Stack, log_in: LogIn) -> None:
     assert after.isdisjoint(before.values())
     for window in windows:
         window.wait_for("#connection[data-state=connected]")
-        for user in ("ada", "bob", "eve"):
-            window.wait_for(f"#members li:text-is('{user}')")
+        _see(window, "ada", "bob", "eve")
     publish_by_python(stack, "Scones from the new ones")
     for window in windows:
         wait_to_show(window, "Scones from the new ones")
-        print("GAPS", window.evaluate("gaps"))
         assert 0 < max(window.evaluate("gaps")) < _LONGEST_GAP
+        assert len(windows) == window.evaluate("fewest")
